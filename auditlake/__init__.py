@@ -1,0 +1,1 @@
+"""auditlake: an audit log that you own."""

@@ -1,0 +1,33 @@
+"""The errors that a user sees.
+
+AuditlakeError
+├── PlanError      the Terraform plan cannot be run as it is
+├── StoreError     an object cannot be written or read
+├── QueryError     a query cannot be run
+├── SendError      events cannot be sent
+└── MappingError   a mapping file is wrong
+"""
+
+
+class AuditlakeError(Exception):
+    """Something the user can mend; its message is a whole sentence, and the CLI exits with 1."""
+
+
+class PlanError(AuditlakeError):
+    """The Terraform plan is no plan, lacks something, or holds what the runtime does not implement."""
+
+
+class StoreError(AuditlakeError):
+    """An object cannot be written to the store or read from it."""
+
+
+class QueryError(AuditlakeError):
+    """A query, its parameters, or the data it reads is wrong."""
+
+
+class SendError(AuditlakeError):
+    """The events cannot be read, or the endpoint cannot be reached or refuses all of them."""
+
+
+class MappingError(AuditlakeError):
+    """A mapping file is not a mapping, or one of its expressions is wrong."""

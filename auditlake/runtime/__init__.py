@@ -1,0 +1,1 @@
+"""The path from post to query on one machine, driven by a Terraform plan."""

@@ -1,0 +1,1 @@
+"""What runs in AWS Lambda; the local runtime runs the same code."""

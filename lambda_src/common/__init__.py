@@ -1,0 +1,1 @@
+"""What the transform and the receiver share: the event, its envelope, its partition."""

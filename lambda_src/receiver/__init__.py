@@ -1,0 +1,1 @@
+"""The receiver function: batches of events in, packed Firehose records out."""

@@ -1,0 +1,1 @@
+"""The transform function: Firehose records in, rows with partition keys out."""
