@@ -1,0 +1,461 @@
+import io
+import json
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from auditlake.errors import PlanError
+from auditlake.runtime.convert import SPAN_BYTES, Converted, FailedRecord, conversion_schema, convert
+from auditlake.runtime.plan import Column, Conversion
+
+ROOT = Path(__file__).resolve().parent.parent
+PLAIN = Conversion()
+COLUMNS = (
+    Column("s", "string"),
+    Column("n", "bigint"),
+    Column("d", "double"),
+    Column("at", "timestamp"),
+    Column("st", "struct<x:string,y:struct<z:int,at:timestamp>>"),
+    Column("l", "array<struct<f:string,at:timestamp>>"),
+)
+GOOD = b'{"s":"good"}'
+
+
+def event_columns() -> tuple[Column, ...]:
+    """Return the columns of the project's own table."""
+    table = json.loads((ROOT / "glue" / "events.schema.json").read_text(encoding="utf-8"))
+    return tuple(Column(column["name"], column["type"]) for column in table["columns"])
+
+
+def rows_of(converted: Converted) -> list[dict[str, Any]]:
+    """Read the Parquet file back as one dictionary a row, nulls left out."""
+    if not converted.parquet:
+        return []
+    rows: list[dict[str, Any]] = pyarrow.parquet.read_table(io.BytesIO(converted.parquet)).to_pylist()
+    return [{name: value for name, value in row.items() if value is not None} for row in rows]
+
+
+def converted_alone(record: bytes, columns: tuple[Column, ...] = COLUMNS) -> list[dict[str, Any]] | FailedRecord:
+    """Convert a record between two good ones, which must come back whatever it holds; return what became of it."""
+    converted = convert([GOOD, record, GOOD], (Column("s", "string"), *columns[1:]), PLAIN)
+    rows = rows_of(converted)
+    assert rows[0] == rows[-1] == {"s": "good"}
+    assert converted.rows == len(rows)
+    if converted.failed:
+        assert len(rows) == 2
+        (failed,) = converted.failed
+        assert failed.index == 1
+        return failed
+    return rows[1:-1]
+
+
+def test_a_row_of_the_transform_comes_back_whole() -> None:
+    """A row with every column of the events table is read back from Parquet as it was sent."""
+    row = {
+        "event_id": "e\u0000\U0001f600",
+        "event_time": "1678-01-01T00:00:00.000001Z",
+        "received_at": "2261-12-31T23:59:59.999999Z",
+        "late": True,
+        "actor": {"role": "admin"},
+        "action": {},
+        "details": {"changes": [{"field": "a", "old_value": None, "new_value": "1"}, {}]},
+        "metadata": '{"source":"web"}',
+        "problems": ["context.ipAddress: expected a string, got a number"],
+        "raw": '{"id":"e"}\n',
+    }
+
+    converted = convert([json.dumps(row).encode() + b"\n"], event_columns(), PLAIN)
+
+    assert converted.failed == ()
+    assert rows_of(converted) == [
+        {
+            **row,
+            "event_time": datetime.fromisoformat("1678-01-01T00:00:00.000001"),
+            "received_at": datetime.fromisoformat("2261-12-31T23:59:59.999999"),
+            "action": {"resource": None},
+            "details": {
+                "entity_type": None,
+                "entity_id": None,
+                "change_type": None,
+                "changes": [
+                    {"field": "a", "old_value": None, "new_value": "1"},
+                    {"field": None, "old_value": None, "new_value": None},
+                ],
+            },
+        }
+    ]
+
+
+def test_timestamps_are_plain_utc_in_every_reader(tmp_path: Path) -> None:
+    """pyarrow, DuckDB and Polars all open Glue's timestamp as a timestamp without zone that shows UTC."""
+    file = tmp_path / "t.parquet"
+    file.write_bytes(convert([b'{"at":"2026-11-24T10:00:00.5Z"}'], (Column("at", "timestamp"),), PLAIN).parquet)
+    expected = datetime.fromisoformat("2026-11-24T10:00:00.5")
+
+    table = pyarrow.parquet.read_table(file)
+    relation = duckdb.connect().read_parquet(str(file))
+    frame = polars.read_parquet(file)
+
+    assert (table.schema.field("at").type, table["at"][0].as_py()) == (pa.timestamp("us"), expected)
+    assert (str(relation.types[0]), relation.fetchall()) == ("TIMESTAMP", [(expected,)])
+    assert (frame.schema["at"], frame["at"][0]) == (polars.Datetime("us", None), expected)
+
+
+def test_every_type_has_its_parquet_type_in_every_reader(tmp_path: Path) -> None:
+    """Scalars of every Glue type keep type and value in pyarrow and DuckDB, without pyarrow's own schema."""
+    columns = (
+        *(Column("b", "boolean"), Column("i8", "tinyint"), Column("i16", "smallint"), Column("i32", "int")),
+        *(Column("i64", "bigint"), Column("f", "float"), Column("d", "double"), Column("m", "decimal(5,2)")),
+        *(Column("v", "varchar(3)"), Column("day", "date"), Column("days", "array<date>")),
+    )
+    record = (
+        b'{"b":true,"i8":-128,"i16":32767,"i32":-2147483648,"i64":9223372036854775807,"f":0.5,"d":1e300,'
+        b'"m":"123.45","v":"abc","day":"2026-11-24","days":["1999-12-31",null]}'
+    )
+    file = tmp_path / "t.parquet"
+    file.write_bytes(convert([record], columns, PLAIN).parquet)
+    day, days = date(2026, 11, 24), [date(1999, 12, 31), None]
+    values = (True, -128, 32767, -(2**31), 2**63 - 1, 0.5, 1e300, Decimal("123.45"), "abc", day, days)
+
+    assert pyarrow.parquet.read_metadata(file).metadata is None
+    assert pyarrow.parquet.read_table(file).schema.types == [field.type for field in conversion_schema(columns).written]
+    assert tuple(pyarrow.parquet.read_table(file).to_pylist()[0].values()) == values
+    relation = duckdb.connect().read_parquet(str(file))
+    assert relation.fetchall() == [values]
+    assert [str(kind) for kind in relation.types] == [
+        *("BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "FLOAT", "DOUBLE", "DECIMAL(5,2)"),
+        *("VARCHAR", "DATE", "DATE[]"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("record", "rows"),
+    [
+        (b'{"s":"a"}{"s":"b"}', [{"s": "a"}, {"s": "b"}]),
+        (b' {"s":"a"}\r\n\t{"s":"b"} \n', [{"s": "a"}, {"s": "b"}]),
+        (b'{\n  "s":\r\n "a"\n}\n{"s":"b"}', [{"s": "a"}, {"s": "b"}]),
+        (b"{}", [{}]),
+        (b'{"s":null,"n":null}', [{}]),
+        (b'{"zz":{"s":1},"s":"a"}', [{"s": "a"}]),
+        (b'{"zz":' + b"[" * 200 + b"]" * 200 + b',"s":"a"}', [{"s": "a"}]),
+        (b'{"zz":1234567890' + b"0" * 5000 + b',"s":"a"}', [{"s": "a"}]),
+        (b'{"st":{"q":1,"x":"v"}}', [{"st": {"x": "v", "y": None}}]),
+        (b'{"st":{}}', [{"st": {"x": None, "y": None}}]),
+        (b'{"st":{"y":{}}}', [{"st": {"x": None, "y": {"z": None, "at": None}}}]),
+        (b'{"st":null}', [{}]),
+        (b'{"l":[]}', [{"l": []}]),
+        (b'{"l":[null,{}]}', [{"l": [None, {"f": None, "at": None}]}]),
+        (
+            b'{"l":[{"at":"2026-01-01T00:00:00Z"}]}',
+            [{"l": [{"f": None, "at": datetime.fromisoformat("2026-01-01T00:00:00")}]}],
+        ),
+        (b'{"s":"\\u0000\\ud83d\\ude00\\n"}', [{"s": "\0\U0001f600\n"}]),
+        (b'{"\\u0073":"a"}', [{"s": "a"}]),
+        (b'{"d":1}', [{"d": 1.0}]),
+    ],
+)
+def test_objects_become_rows(record: bytes, rows: list[dict[str, Any]]) -> None:
+    """One or more objects a record, with or without newlines, in any layout; unknown fields are dropped (D2, D5)."""
+    assert converted_alone(record) == rows
+
+
+MALFORMED = "DataFormatConversion.MalformedData"
+PARSE = "DataFormatConversion.ParseError"
+
+
+@pytest.mark.parametrize(
+    ("record", "code", "message"),
+    [
+        (b"", MALFORMED, "The record was empty or contained only whitespace."),
+        (b" \r\n\t", MALFORMED, "The record was empty or contained only whitespace."),
+        (b"null", MALFORMED, "The input JSON contained a primitive at the top level."),
+        (b'{"s":"a"}null{"s":"b"}', MALFORMED, "The input JSON contained a primitive at the top level."),
+        (b'{"s":"a"} 1', MALFORMED, "The input JSON contained a primitive at the top level."),
+        (b'"text"', MALFORMED, "The input JSON contained a primitive at the top level."),
+        (b'[{"s":"a"}]', MALFORMED, "The input JSON contained an array at the top level."),
+        (b"oops", PARSE, "Encountered malformed JSON. Expecting value"),
+        (b'{"s":"a"', PARSE, "Encountered malformed JSON. "),
+        (b'{"s":"a"}}', PARSE, "Encountered malformed JSON. "),
+        (b'{"s":"a"},{"s":"b"}', PARSE, "Encountered malformed JSON. "),
+        (b'{"s":"a"}\x00', PARSE, "Encountered malformed JSON. "),
+        (b'{"s":"a\x00b"}', PARSE, "Encountered malformed JSON. "),
+        (b'{"s":"a\nb"}', PARSE, "Encountered malformed JSON. "),
+        (b'{"s":"\xff"}', PARSE, "Encountered malformed JSON. 'utf-8' codec can't decode byte 0xff in position 6"),
+        (b'{"zz":"\xed\xa0\x80"}', PARSE, "Encountered malformed JSON. 'utf-8' codec"),
+        (b'{"d":NaN}', PARSE, "Encountered malformed JSON. NaN is not a JSON value"),
+        (b'{"zz":-Infinity}', PARSE, "Encountered malformed JSON. -Infinity is not a JSON value"),
+        (b'{"d":Inf}', PARSE, "Encountered malformed JSON. "),
+        (b'{"zz":' + b"[" * 100_000 + b"]" * 100_000 + b"}", PARSE, "Encountered malformed JSON. "),
+        (b'{"s":"\\ud800"}', MALFORMED, "Data does not match the schema. JSON parse error: The surrogate pair"),
+        (
+            b'{"s":"a","s":"b"}',
+            MALFORMED,
+            "Data does not match the schema. JSON parse error: Column(/s) was specified twice",
+        ),
+        (
+            b'{"s":5}',
+            MALFORMED,
+            "Data does not match the schema. JSON parse error: Column(/s) changed from string to number",
+        ),
+        (
+            b'{"s":{"a":1}}',
+            MALFORMED,
+            "Data does not match the schema. JSON parse error: Column(/s) changed from string",
+        ),
+        (b'{"n":"5"}', MALFORMED, "Data does not match the schema. JSON parse error: Column(/n) changed from number"),
+        (b'{"n":9223372036854775808}', MALFORMED, "Data does not match the schema. Failed to convert JSON to int64"),
+        (b'{"n":1.0}', MALFORMED, "Data does not match the schema. Failed to convert JSON to int64"),
+        (b'{"d":1e400}', MALFORMED, "Data does not match the schema. JSON parse error: Number too big"),
+        (
+            b'{"l":{"f":"a"}}',
+            MALFORMED,
+            "Data does not match the schema. JSON parse error: Column(/l) changed from array",
+        ),
+        (b'{"S":"a"}', MALFORMED, "Data does not match the schema. The key S is a column's name but for its case."),
+        (
+            b'{"st":{"Y":{}}}',
+            MALFORMED,
+            "Data does not match the schema. The key Y is a column's name but for its case.",
+        ),
+        (
+            b'{"l":[{},{"F":""}]}',
+            MALFORMED,
+            "Data does not match the schema. The key F is a column's name but for its case.",
+        ),
+        (b'{"s":"a"}{"n":"x"}', MALFORMED, "Data does not match the schema. "),
+    ],
+)
+def test_a_bad_record_fails_alone_and_says_why(record: bytes, code: str, message: str) -> None:
+    """What is no JSON object or does not fit the columns fails with AWS's code (D2, D5); its neighbours are rows."""
+    outcome = converted_alone(record)
+
+    assert isinstance(outcome, FailedRecord)
+    assert outcome.error_code == code
+    assert outcome.error_message.startswith(message)
+    assert len(outcome.error_message) <= 410
+
+
+@pytest.mark.parametrize("fraction", ["", ".1", ".12", ".123", ".1234", ".12345", ".123456"])
+def test_a_timestamp_has_up_to_six_digits_of_a_second(fraction: str) -> None:
+    """Fractions down to the microsecond are kept exactly."""
+    expected = datetime.fromisoformat(f"2026-11-24T10:00:00{fraction or '.0'}")
+
+    assert converted_alone(f'{{"at":"2026-11-24T10:00:00{fraction}Z"}}'.encode()) == [{"at": expected}]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2026-11-24T10:00:00", "2026-11-24 10:00:00", "2026-11-24 10:00:00Z", "2026-11-24", "2026-11-24T10:00Z"),
+        *("2026-11-24T10:00:00+01:00", "2026-11-24T10:00:00.1234567Z", "2026-02-30T00:00:00Z", "2026-11-24T24:00:00Z"),
+        *(
+            "1600-01-01T00:00:00Z",
+            "2300-01-01T00:00:00Z",
+            "0001-01-01T00:00:00Z",
+            "9999-12-31T23:59:59Z",
+            "",
+            "1700000000",
+        ),
+    ],
+)
+@pytest.mark.parametrize("shape", ['{"at":%s}', '{"st":{"y":{"at":%s}}}', '{"l":[{"at":%s}]}'])
+def test_a_text_that_is_no_timestamp_of_ours_is_not_guessed(shape: str, text: str) -> None:
+    """Arrow would take dates without time, offsets and years beyond 2261; here such a record fails, at any depth."""
+    outcome = converted_alone((shape % json.dumps(text)).encode())
+
+    assert isinstance(outcome, FailedRecord)
+    assert outcome.error_message.startswith("Data does not match the schema. ")
+
+
+@pytest.mark.parametrize(
+    "record", [b'{"day":20000}', b'{"day":"24.11.2026"}', b'{"day":"2026-11-24T00:00:00Z"}', b'{"f":1e39}']
+)
+def test_dates_and_floats_are_not_guessed(record: bytes) -> None:
+    """A number is no date, and a float that is too large does not become infinity."""
+    outcome = converted_alone(record, (Column("s", "string"), Column("day", "date"), Column("f", "float")))
+
+    assert isinstance(outcome, FailedRecord)
+
+
+@pytest.mark.parametrize("before", [[], [GOOD], [b"bad", GOOD]])
+def test_a_last_record_may_be_spread_over_lines(before: list[bytes]) -> None:
+    """Arrow cuts its input at the last newline; an object with newlines at the end of a batch is still one row."""
+    converted = convert([*before, b'{\n"s":\r\n"last"\n}\n'], COLUMNS, PLAIN)
+
+    assert rows_of(converted)[-1] == {"s": "last"}
+
+
+def test_two_broken_records_do_not_make_one_good_row() -> None:
+    """Two halves of an object in two records stay two failures, though joined they would be JSON."""
+    converted = convert([b'{"s":"a",', b'"n":1}', b'{"st":{"x":"v"}', b"}", GOOD], COLUMNS, PLAIN)
+
+    assert [failed.index for failed in converted.failed] == [0, 1, 2, 3]
+    assert rows_of(converted) == [{"s": "good"}]
+
+
+def test_a_batch_of_nothing_but_null_documents_fails_record_by_record() -> None:
+    """Arrow's reader ends the process on such a batch; here each record is refused."""
+    converted = convert([b"null"] * 3 + [b'{"s":"a"}' + b"\nnull" * 1_000_000 + b'\n{"s":"b"}'], COLUMNS, PLAIN)
+
+    assert [failed.index for failed in converted.failed] == [0, 1, 2, 3]
+    assert converted.parquet == b""
+
+
+def test_no_record_gives_no_file() -> None:
+    """Without a row there is no Parquet file to store."""
+    assert convert([], COLUMNS, PLAIN) == Converted(b"", 0, ())
+
+
+def test_order_is_kept_over_spans_and_failures() -> None:
+    """Rows keep the order of their records when the batch is larger than one span and a record fails in each."""
+    padding = "x" * 40_000
+    records = [json.dumps({"s": padding, "n": number}).encode() for number in range(2 * SPAN_BYTES // 40_000)]
+    records[10] = records[-10] = b"bad"
+
+    converted = convert(records, COLUMNS, PLAIN)
+
+    assert [failed.index for failed in converted.failed] == [10, len(records) - 10]
+    expected = [number for number in range(len(records)) if number not in (10, len(records) - 10)]
+    assert [row["n"] for row in rows_of(converted)] == expected
+
+
+def test_a_row_larger_than_a_span_is_converted() -> None:
+    """A row is not limited by the size of a span."""
+    text = "y" * (SPAN_BYTES + 10)
+
+    assert rows_of(convert([GOOD, json.dumps({"s": text}).encode(), GOOD], COLUMNS, PLAIN))[1] == {"s": text}
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+good_rows = st.fixed_dictionaries(
+    {"s": texts},
+    optional={
+        "n": st.integers(-(2**63), 2**63 - 1),
+        "d": st.floats(allow_nan=False, allow_infinity=False),
+        "st": st.fixed_dictionaries({"x": texts, "y": st.just({"z": 1, "at": None})}),
+        "l": st.lists(st.fixed_dictionaries({"f": texts, "at": st.none()}), max_size=3),
+    },
+)
+bad_records = st.one_of(
+    st.sampled_from(
+        [
+            b"",
+            b"{",
+            b"}",
+            b"null",
+            b'{"s":1}',
+            b'"',
+            b"[",
+            b"]",
+            b'{"st":{',
+            b'{"s":"a",',
+            b"\x00",
+            b"\xff",
+            b"\xef\xbb\xbf{}",
+        ]
+    ),
+    st.binary(max_size=12).filter(lambda data: b"{" not in data),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.one_of(st.lists(good_rows, min_size=1, max_size=3), bad_records), max_size=12),
+    st.sampled_from(["", "\n"]),
+)
+def test_every_good_row_comes_back_whatever_its_neighbours(
+    batch: list[list[dict[str, Any]] | bytes], between: str
+) -> None:
+    """Good records, of one object or several, are all read back equal and in order; exactly the bad ones fail."""
+    records = [
+        each if isinstance(each, bytes) else between.join(json.dumps(row, ensure_ascii=False) for row in each).encode()
+        for each in batch
+    ]
+
+    converted = convert(records, COLUMNS, PLAIN)
+
+    assert rows_of(converted) == [row for each in batch if not isinstance(each, bytes) for row in each]
+    assert [failed.index for failed in converted.failed] == [
+        i for i, each in enumerate(batch) if isinstance(each, bytes)
+    ]
+
+
+def test_parquet_options_of_the_plan_are_honoured() -> None:
+    """Codec, row group size, dictionary, page size and version of the file are those asked for (D6)."""
+    records = [json.dumps({"s": f"text {number % 7}", "n": number}).encode() for number in range(20_000)]
+    few = [records[0]] * 3
+    sizes = {}
+    for codec in ("UNCOMPRESSED", "SNAPPY", "GZIP"):
+        converted = convert(records, COLUMNS, Conversion(compression=codec))
+        column = pyarrow.parquet.ParquetFile(io.BytesIO(converted.parquet)).metadata.row_group(0).column(0)
+        assert column.compression == codec
+        assert "PLAIN" in column.encodings
+        assert not column.has_dictionary_page
+        sizes[codec] = len(converted.parquet)
+    assert sizes["GZIP"] < sizes["SNAPPY"] < sizes["UNCOMPRESSED"]
+
+    dictionary = convert(records, COLUMNS, Conversion(dictionary=True)).parquet
+    assert pyarrow.parquet.ParquetFile(io.BytesIO(dictionary)).metadata.row_group(0).column(0).has_dictionary_page
+
+    small_pages = convert(records, COLUMNS, Conversion(page_size_bytes=65536, compression="UNCOMPRESSED"))
+    assert len(small_pages.parquet) > sizes["UNCOMPRESSED"]
+
+    version_2 = convert(records, COLUMNS, Conversion(writer_version="V2"))
+    assert version_2.parquet != convert(records, COLUMNS, PLAIN).parquet
+    assert rows_of(version_2) == rows_of(convert(records, COLUMNS, PLAIN))
+    assert len(rows_of(convert(few, COLUMNS, Conversion(row_group_size_bytes=1)))) == 3
+
+
+def test_a_row_group_is_written_when_its_size_is_reached() -> None:
+    """A file has one row group until the plan's size in bytes is reached."""
+    records = [json.dumps({"s": "x" * 1000, "n": number}).encode() for number in range(3 * SPAN_BYTES // 1000)]
+
+    one = convert(records, COLUMNS, PLAIN)
+    several = convert(records, COLUMNS, Conversion(row_group_size_bytes=SPAN_BYTES // 2))
+
+    assert pyarrow.parquet.ParquetFile(io.BytesIO(one.parquet)).num_row_groups == 1
+    assert pyarrow.parquet.ParquetFile(io.BytesIO(several.parquet)).num_row_groups >= 3
+    assert rows_of(one) == rows_of(several)
+
+
+@pytest.mark.parametrize("hive", ["map<string,string>", "array<map<string,int>>", "struct<a:map<string,int>>"])
+def test_a_map_is_refused_at_start(hive: str) -> None:
+    """Arrow's JSON reader has no maps, so a plan with one stops before the first record."""
+    with pytest.raises(PlanError, match=r"The column m has the type .*: map is not converted on one machine yet"):
+        conversion_schema((Column("m", hive),))
+
+
+def test_real_events_survive_in_the_raw_column(shared_data: Path) -> None:
+    """Every line of the real events, kept as text in `raw`, comes back byte for byte."""
+    lines = [
+        line for file in sorted((shared_data / "events").glob("*.ndjson")) for line in file.read_bytes().splitlines()
+    ]
+    assert len(lines) > 500
+
+    converted = convert([json.dumps({"raw": line.decode()}).encode() for line in lines], event_columns(), PLAIN)
+
+    assert converted.failed == ()
+    assert [row["raw"].encode() for row in rows_of(converted)] == lines
+
+
+def test_no_json_conformance_case_costs_a_neighbour(shared_data: Path) -> None:
+    """What is no JSON fails; what is JSON becomes a row or fails with a sentence; the rows between all come back."""
+    files = sorted((shared_data / "conformance" / "json-parsing").rglob("*.json"))
+    assert len(files) > 300
+    records = [record for file in files for record in (file.read_bytes(), GOOD)]
+
+    converted = convert(records, COLUMNS, PLAIN)
+
+    failed = {files[failure.index // 2].name for failure in converted.failed}
+    assert all(failure.index % 2 == 0 and failure.error_message for failure in converted.failed)
+    assert rows_of(converted).count({"s": "good"}) == len(files)
+    assert {file.name for file in files if file.name.startswith("n_")} <= failed
