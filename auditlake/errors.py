@@ -5,7 +5,8 @@ AuditlakeError
 ├── StoreError     an object cannot be written or read
 ├── QueryError     a query cannot be run
 ├── SendError      events cannot be sent
-└── MappingError   a mapping file is wrong
+├── MappingError   a mapping file is wrong
+└── ControlError   the running runtime does not answer as asked
 """
 
 
@@ -31,3 +32,7 @@ class SendError(AuditlakeError):
 
 class MappingError(AuditlakeError):
     """A mapping file is not a mapping, or one of its expressions is wrong."""
+
+
+class ControlError(AuditlakeError):
+    """The running runtime cannot be reached, or does not do what it was asked."""

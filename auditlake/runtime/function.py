@@ -1,0 +1,163 @@
+"""A Lambda function in a process of its own, invoked by the contract of AWS Lambda.
+
+The event goes in as JSON text and the answer comes out as JSON text, encoded as the Lambda runtime client encodes it.
+A function that throws, hangs or kills its process is contained: its process is replaced at the next invocation.
+"""
+
+import contextlib
+import os
+import select
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from auditlake.runtime.plan import Function
+
+REQUEST = struct.Struct(">dI")
+"""Before an event: the time limit in seconds and the event's length in bytes."""
+HEADER = struct.Struct(">cI")
+"""Before an answer: OK or ERROR, and the answer's length in bytes."""
+MAX_PAYLOAD_BYTES = 6_291_556
+"""The largest answer of a synchronous invocation, as Lambda's own message words it (B3)."""
+OK, ERROR = b"O", b"E"
+
+
+@dataclass(frozen=True)
+class FunctionError:
+    """The invocation failed; `kind` is `error` (it threw or died) or `timeout`."""
+
+    kind: str
+    message: str
+
+
+class Invocable(Protocol):
+    """Something that answers invocations."""
+
+    def invoke(self, event: bytes, timeout_s: float | None = None) -> bytes | FunctionError:
+        """Return the answer (JSON) to an event (JSON), or how the invocation failed."""
+
+
+class FunctionProcess:
+    """One execution environment of a function: it answers one invocation at a time."""
+
+    def __init__(
+        self,
+        function: Function,
+        log: Path,
+        environment: Mapping[str, str],
+    ) -> None:
+        """Prepare to run `function`; its output is appended to the file `log`; `environment` adds to the plan's."""
+        self._function = function
+        self._log = log
+        self._environment = environment
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+
+    def invoke(self, event: bytes, timeout_s: float | None = None) -> bytes | FunctionError:
+        """Hand the function an event (JSON) and return its answer (JSON) or how it failed.
+
+        `timeout_s` is the caller's own limit in seconds; the function's timeout always holds.
+        """
+        limit = min(self._function.timeout_s, timeout_s or self._function.timeout_s)
+        with self._lock:
+            deadline = time.monotonic() + limit
+            events, answers = self._pipes()
+            try:
+                _write(events, REQUEST.pack(limit, len(event)) + event, deadline)
+                kind, length = HEADER.unpack(_read(answers, HEADER.size, deadline))
+                answer = _read(answers, length, deadline)
+            except TimeoutError:
+                self._kill()
+                return FunctionError("timeout", f"Task timed out after {limit:.2f} seconds")
+            except (OSError, EOFError):
+                self._kill()
+                return FunctionError(
+                    "error", f"The process of {self._function.name} ended while it ran; see {self._log}."
+                )
+        if kind == OK and len(answer) > MAX_PAYLOAD_BYTES:
+            return FunctionError(
+                "error", f"Response payload size exceeded maximum allowed payload size ({MAX_PAYLOAD_BYTES} bytes)."
+            )
+        if kind == OK:
+            return answer
+        return FunctionError("error", answer.decode("utf-8", "replace"))
+
+    def close(self) -> None:
+        """End the process, waiting for an invocation that runs."""
+        with self._lock:
+            self._kill()
+
+    def _pipes(self) -> tuple[int, int]:
+        """Return the descriptors to write events to and read answers from, starting the process if it does not run."""
+        if self._process is None or self._process.poll() is not None:
+            self._log.parent.mkdir(parents=True, exist_ok=True)
+            with self._log.open("ab") as log:
+                self._process = subprocess.Popen(  # noqa: S603 - our own worker with the plan's handler
+                    [sys.executable, "-m", "auditlake.runtime.function_worker", self._function.handler],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    bufsize=0,
+                    env=self._process_environment(),
+                    start_new_session=True,  # ctrl-C goes to the server, which drains; not to its functions
+                )
+            if self._process.stdin is not None:
+                os.set_blocking(self._process.stdin.fileno(), False)
+        if self._process.stdin is None or self._process.stdout is None:
+            raise RuntimeError("The process of a function has pipes.")
+        return self._process.stdin.fileno(), self._process.stdout.fileno()
+
+    def _process_environment(self) -> dict[str, str]:
+        kept = {
+            name: os.environ[name]
+            for name in ("PATH", "HOME", "LANG", "PYTHONPATH", "VIRTUAL_ENV")
+            if name in os.environ
+        }
+        return {
+            **kept,
+            **self._function.environment,
+            "AWS_LAMBDA_FUNCTION_NAME": self._function.name,
+            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            **self._environment,
+        }
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            for stream in (self._process.stdin, self._process.stdout):
+                if stream is not None:
+                    # What was still to be written concerns a process that is gone.
+                    with contextlib.suppress(BrokenPipeError):
+                        stream.close()
+            self._process = None
+
+
+def _write(descriptor: int, data: bytes, deadline: float) -> None:
+    """Write all of `data` to a pipe; raises TimeoutError at the deadline, so that a hung reader holds nobody."""
+    rest = memoryview(data)
+    while rest:
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([], [descriptor], [], left)[1]:
+            raise TimeoutError
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _read(descriptor: int, length: int, deadline: float) -> bytes:
+    """Read exactly `length` bytes from a pipe; raises TimeoutError at the deadline and EOFError at its end."""
+    parts = bytearray()
+    while len(parts) < length:
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+            raise TimeoutError
+        part = os.read(descriptor, length - len(parts))
+        if not part:
+            raise EOFError
+        parts += part
+    return bytes(parts)

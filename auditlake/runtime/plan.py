@@ -1,0 +1,394 @@
+"""The runtime's configuration: a Terraform plan, read once into typed parts.
+
+`terraform show -json PLAN` is the only input. What the runtime neither implements nor knows to be harmless on one
+machine is refused when the plan is read (`support.py`), so that nothing is silently less than on AWS.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from auditlake.errors import PlanError
+from auditlake.runtime.support import check_support
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the Glue table; `type` is a Hive type such as `array<string>`."""
+
+    name: str
+    type: str
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """The Glue table that records are converted for and queries read."""
+
+    database: str
+    name: str
+    columns: tuple[Column, ...]
+    partition_keys: tuple[Column, ...]
+
+
+@dataclass(frozen=True)
+class View:
+    """A view of the Glue catalog; `sql` is its SELECT in Athena's dialect."""
+
+    name: str
+    sql: str
+
+
+@dataclass(frozen=True)
+class SavedQuery:
+    """A named query of the Athena workgroup; `description` is the question it answers."""
+
+    name: str
+    description: str
+    sql: str
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """How Parquet is written (D6): codec, page and row group sizes in bytes, dictionary, format version."""
+
+    compression: str = "SNAPPY"
+    page_size_bytes: int = MIB
+    row_group_size_bytes: int = 256 * MIB
+    dictionary: bool = False
+    writer_version: str = "V1"
+
+
+@dataclass(frozen=True)
+class LambdaProcessor:
+    """The Lambda processor of the delivery stream, with its own buffer (B3)."""
+
+    function_arn: str
+    buffer_size_bytes: int = MIB
+    buffer_interval_s: int = 60
+    retries: int = 3
+
+
+@dataclass(frozen=True)
+class DeliveryStream:
+    """The delivery stream: where records wait, how long, and where they go."""
+
+    name: str
+    arn: str
+    region: str
+    prefix: str
+    error_output_prefix: str
+    custom_time_zone: str
+    file_extension: str | None
+    buffer_size_bytes: int
+    buffer_interval_s: int
+    bucket: str
+    processor: LambdaProcessor
+    conversion: Conversion
+    encrypted: bool = False
+
+
+@dataclass(frozen=True)
+class Function:
+    """A Lambda function of the plan; `handler` is `module.function`."""
+
+    name: str
+    arn: str
+    handler: str
+    environment: Mapping[str, str]
+    timeout_s: int
+
+
+@dataclass(frozen=True)
+class ObjectLock:
+    """The default retention of the bucket."""
+
+    mode: str
+    days: int
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """The bucket that holds the events; `object_lock` is None where the plan switches it off."""
+
+    name: str
+    object_lock: ObjectLock | None
+
+
+@dataclass(frozen=True)
+class Throttle:
+    """The stage's throttle: requests a second, and how many may come at once."""
+
+    rate: float
+    burst: int
+
+
+@dataclass(frozen=True)
+class Api:
+    """The REST API: its OpenAPI document is the HTTP contract."""
+
+    name: str
+    document: Mapping[str, Any]
+    stage: str
+    throttle: Throttle | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that the runtime takes from a Terraform plan."""
+
+    api: Api
+    stream: DeliveryStream
+    functions: tuple[Function, ...]
+    table: Table
+    views: tuple[View, ...]
+    saved_queries: tuple[SavedQuery, ...]
+    bucket: Bucket
+    region: str
+    account_id: str
+
+    def function(self, arn: str) -> Function:
+        """Return the function that an ARN names, with or without a version; raises PlanError."""
+        for function in self.functions:
+            if arn == function.arn or arn.startswith(function.arn + ":"):
+                return function
+        raise PlanError(f"The plan uses the Lambda function {arn}, but has no aws_lambda_function with that ARN.")
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A resource of the plan: its address, its type and its planned values."""
+
+    address: str
+    type: str
+    values: Mapping[str, Any]
+
+
+def load_plan(path: Path | None = None) -> Plan:
+    """Read the plan at `path`, or the plan of the defaults that the package keeps; raises PlanError."""
+    if path is None:
+        text = resources.files("auditlake.runtime").joinpath("default_plan.json").read_text(encoding="utf-8")
+        return parse_plan(text, "the default plan")
+    try:
+        return parse_plan(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise PlanError(f"The plan {path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise PlanError(
+            f"{path} is not JSON; if it is a plan file, run: terraform show -json {path} > plan.json"
+        ) from None
+
+
+def parse_plan(text: str, source: str) -> Plan:
+    """Read a plan from the JSON that `terraform show -json` prints; `source` names it in errors. Raises PlanError."""
+    found = read_resources(text, source)
+    check_support(found)
+    return _Reader(found, source).plan()
+
+
+def read_resources(text: str, source: str) -> list[Resource]:
+    """Return every managed resource of the plan with its planned values; raises PlanError when it is no plan."""
+    try:
+        document = json.loads(text)
+        root = document["planned_values"]["root_module"]
+    except (ValueError, KeyError, TypeError):
+        raise PlanError(
+            f"{source} is not a Terraform plan in JSON; make one with: "
+            "terraform plan -out tfplan && terraform show -json tfplan > plan.json"
+        ) from None
+    return list(_walk(root))
+
+
+def _walk(module: Mapping[str, Any]) -> Iterator[Resource]:
+    for resource in module.get("resources", ()):
+        if resource.get("mode") == "managed":
+            yield Resource(resource["address"], resource["type"], resource["values"])
+    for child in module.get("child_modules", ()):
+        yield from _walk(child)
+
+
+class _Reader:
+    """Turns resources into the parts of a Plan; every complaint names the resource."""
+
+    def __init__(self, resources: list[Resource], source: str) -> None:
+        self._resources = resources
+        self._source = source
+
+    def plan(self) -> Plan:
+        stream_resource = self._one("aws_kinesis_firehose_delivery_stream")
+        processor = _processor(stream_resource)
+        # The plan does not know the stream's ARN yet; that of its transform says account and region.
+        _, aws_partition, _, region, account_id, _ = processor.function_arn.split(":", 5)
+        arn = f"arn:{aws_partition}:firehose:{region}:{account_id}:deliverystream/{stream_resource.values['name']}"
+        stream = _stream(stream_resource, arn, region, processor)
+        return Plan(
+            api=self._api(),
+            stream=stream,
+            functions=tuple(_function(r, aws_partition, region, account_id) for r in self._all("aws_lambda_function")),
+            table=self._table(stream_resource),
+            views=tuple(_view(r) for r in self._glue_tables("VIRTUAL_VIEW")),
+            saved_queries=tuple(_saved_query(r) for r in self._all("aws_athena_named_query")),
+            bucket=self._bucket(stream.bucket),
+            region=region,
+            account_id=account_id,
+        )
+
+    def _all(self, resource_type: str) -> list[Resource]:
+        return [resource for resource in self._resources if resource.type == resource_type]
+
+    def _one(self, resource_type: str) -> Resource:
+        found = self._all(resource_type)
+        if len(found) != 1:
+            raise PlanError(
+                f"{self._source} has {len(found)} resources of type {resource_type}; the runtime runs a plan with one."
+            )
+        return found[0]
+
+    def _glue_tables(self, table_type: str) -> list[Resource]:
+        return [r for r in self._all("aws_glue_catalog_table") if r.values.get("table_type") == table_type]
+
+    def _api(self) -> Api:
+        resource = self._one("aws_api_gateway_rest_api")
+        settings = [block for r in self._all("aws_api_gateway_method_settings") for block in r.values["settings"]]
+        throttles = [
+            Throttle(block["throttling_rate_limit"], block["throttling_burst_limit"])
+            for block in settings
+            if (block.get("throttling_rate_limit") or -1) >= 0
+        ]
+        return Api(
+            name=resource.values["name"],
+            document=json.loads(_known(resource, "body")),
+            stage=self._one("aws_api_gateway_stage").values["stage_name"],
+            throttle=throttles[0] if throttles else None,
+        )
+
+    def _table(self, stream: Resource) -> Table:
+        conversion = _block(_block(stream.values, "extended_s3_configuration"), "data_format_conversion_configuration")
+        schema = _block(conversion, "schema_configuration")
+        for resource in self._glue_tables("EXTERNAL_TABLE"):
+            values = resource.values
+            if (values["database_name"], values["name"]) == (schema["database_name"], schema["table_name"]):
+                storage = _block(values, "storage_descriptor")
+                return Table(
+                    database=values["database_name"],
+                    name=values["name"],
+                    columns=_columns(storage["columns"]),
+                    partition_keys=_columns(values["partition_keys"]),
+                )
+        raise PlanError(
+            f"{stream.address} converts for the table {schema['database_name']}.{schema['table_name']}, "
+            "which is no aws_glue_catalog_table of the plan."
+        )
+
+    def _bucket(self, name: str) -> Bucket:
+        if name not in [r.values["bucket"] for r in self._all("aws_s3_bucket")]:
+            raise PlanError(f"The delivery stream writes to the bucket {name}, which is no aws_s3_bucket of the plan.")
+        for resource in self._all("aws_s3_bucket_object_lock_configuration"):
+            if resource.values["bucket"] in (None, name) and resource.values.get("rule"):
+                retention = _block(_block(resource.values, "rule"), "default_retention")
+                days = retention.get("days") or 365 * (retention.get("years") or 0)
+                return Bucket(name, ObjectLock(retention["mode"], days))
+        return Bucket(name, None)
+
+
+def _block(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return the one block of that name; Terraform plans a block as a list of one. Empty when it is not there."""
+    blocks = values.get(name) or [{}]
+    block: Mapping[str, Any] = blocks[0]
+    return block
+
+
+def _known(resource: Resource, attribute: str) -> str:
+    value = resource.values.get(attribute)
+    if not isinstance(value, str):
+        raise PlanError(
+            f"{resource.address}: {attribute} is not known in the plan, and the runtime needs it: "
+            "compose it from known names."
+        )
+    return value
+
+
+def _columns(blocks: list[Mapping[str, Any]]) -> tuple[Column, ...]:
+    return tuple(Column(block["name"], block["type"], block.get("comment") or "") for block in blocks)
+
+
+def _stream(resource: Resource, arn: str, region: str, processor: LambdaProcessor) -> DeliveryStream:
+    s3 = _block(resource.values, "extended_s3_configuration")
+    time_zone = s3.get("custom_time_zone") or "UTC"
+    return DeliveryStream(
+        name=resource.values["name"],
+        arn=arn,
+        region=region,
+        prefix=s3["prefix"],
+        error_output_prefix=s3["error_output_prefix"],
+        custom_time_zone=time_zone,
+        file_extension=s3.get("file_extension") or None,
+        buffer_size_bytes=s3["buffering_size"] * MIB,
+        buffer_interval_s=s3["buffering_interval"],
+        bucket=s3["bucket_arn"].rsplit(":", 1)[-1],
+        processor=processor,
+        conversion=_conversion(_block(s3, "data_format_conversion_configuration")),
+        encrypted=bool(_block(resource.values, "server_side_encryption").get("enabled")),
+    )
+
+
+def _processor(resource: Resource) -> LambdaProcessor:
+    s3 = _block(resource.values, "extended_s3_configuration")
+    processors = _block(s3, "processing_configuration").get("processors") or []
+    if [processor["type"] for processor in processors] != ["Lambda"]:
+        raise PlanError(f"{resource.address}: the runtime runs a stream with one processor, of type Lambda.")
+    parameters = {p["parameter_name"]: p["parameter_value"] for p in processors[0]["parameters"]}
+    size = float(parameters.get("BufferSizeInMBs", 1))
+    return LambdaProcessor(
+        function_arn=parameters["LambdaArn"],
+        buffer_size_bytes=int(size * MIB),
+        buffer_interval_s=int(parameters.get("BufferIntervalInSeconds", 60)),
+        retries=int(parameters.get("NumberOfRetries", 3)),
+    )
+
+
+def _conversion(block: Mapping[str, Any]) -> Conversion:
+    serializer = _block(_block(block, "output_format_configuration"), "serializer")
+    parquet = _block(serializer, "parquet_ser_de")
+    return Conversion(
+        compression=parquet.get("compression") or "SNAPPY",
+        page_size_bytes=parquet.get("page_size_bytes") or MIB,
+        row_group_size_bytes=parquet.get("block_size_bytes") or 256 * MIB,
+        dictionary=bool(parquet.get("enable_dictionary_compression")),
+        writer_version=parquet.get("writer_version") or "V1",
+    )
+
+
+def _function(resource: Resource, aws_partition: str, region: str, account_id: str) -> Function:
+    values = resource.values
+    return Function(
+        name=values["function_name"],
+        arn=f"arn:{aws_partition}:lambda:{region}:{account_id}:function:{values['function_name']}",
+        handler=values["handler"],
+        environment=_block(values, "environment").get("variables") or {},
+        timeout_s=values.get("timeout") or 3,
+    )
+
+
+_PRESTO_VIEW = re.compile(r"^/\* Presto View: (.*) \*/$", re.DOTALL)
+
+
+def _view(resource: Resource) -> View:
+    match = _PRESTO_VIEW.match(resource.values.get("view_original_text") or "")
+    if match is None:
+        raise PlanError(
+            f"{resource.address}: view_original_text is not `/* Presto View: <base64> */`, which Athena's views are."
+        )
+    return View(resource.values["name"], json.loads(base64.b64decode(match.group(1)))["originalSql"])
+
+
+def _saved_query(resource: Resource) -> SavedQuery:
+    values = resource.values
+    return SavedQuery(values["name"], values.get("description") or "", values["query"])

@@ -1,0 +1,55 @@
+"""How full the buffers are, what was delivered, what failed."""
+
+import json
+from collections import Counter
+from typing import Any
+
+from auditlake.runtime.buffer import Buffer
+from auditlake.runtime.plan import Plan
+
+
+def status(plan: Plan, buffer: Buffer) -> dict[str, Any]:
+    """Return the state of a running stream as JSON values; sizes in bytes, times in epoch ms (UTC).
+
+    `other_share` is the share of stored rows whose first partition key is `other`: event types that are not listed.
+    """
+    counters = buffer.counters()
+    waiting = buffer.waiting()
+    names = [key.name for key in plan.table.partition_keys]
+    rows = {name: count for name, count in counters.items() if name.startswith("rows:")}
+    partitions = [
+        {**dict(zip(names, json.loads(name.removeprefix("rows:"))[1:], strict=False)), "rows": count}
+        for name, count in sorted(rows.items())
+    ]
+    by_first: Counter[str] = Counter()
+    for partition in partitions:
+        by_first[str(partition[names[0]])] += int(partition["rows"])
+    stored = sum(by_first.values())
+    return {
+        "stream": plan.stream.name,
+        "accepted": {"records": counters.get("accepted.records", 0), "bytes": counters.get("accepted.bytes", 0)},
+        "waiting": {
+            "records": waiting.records,
+            "bytes": waiting.bytes,
+            "oldest_arrival_ms": waiting.oldest_arrival_ms,
+        },
+        "buffers": [
+            {
+                "destination": " / ".join(json.loads(d.name)),
+                "records": d.records,
+                "bytes": d.bytes,
+                "oldest_arrival_ms": d.oldest_arrival_ms,
+            }
+            for d in sorted(buffer.destinations(), key=lambda d: d.name)
+        ],
+        "stored": {
+            "objects": counters.get("stored.objects", 0),
+            "rows": counters.get("stored.rows", 0),
+            "bytes": counters.get("stored.bytes", 0),
+            "error_objects": counters.get("stored.error_objects", 0),
+        },
+        "failed": {n.removeprefix("failed."): c for n, c in sorted(counters.items()) if n.startswith("failed.")},
+        "dropped": counters.get("dropped.records", 0),
+        "partitions": partitions,
+        "other_share": by_first["other"] / stored if stored else 0.0,
+    }

@@ -1,0 +1,272 @@
+"""Which attributes of a plan the runtime implements, and which are harmless on one machine; all others are refused.
+
+The table is read as: resource type -> attribute -> what may stand there. An attribute that is null, empty or false
+asks for nothing and is always fine.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from auditlake.errors import PlanError
+
+
+class PlannedResource(Protocol):
+    """A resource of the plan, as far as this check needs it."""
+
+    @property
+    def address(self) -> str:
+        """Where it stands, e.g. `module.delivery.aws_kinesis_firehose_delivery_stream.events`."""
+
+    @property
+    def type(self) -> str:
+        """The resource type."""
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """The planned values."""
+
+
+@dataclass(frozen=True)
+class Only:
+    """The attribute may hold one of these values."""
+
+    values: tuple[Any, ...]
+
+
+IMPLEMENTED = "implemented"
+"""The runtime does what the attribute says."""
+HARMLESS = "harmless"
+"""The attribute changes nothing that one machine has: names, tags, encryption and permissions inside AWS."""
+
+UNKNOWN = Only(())
+"""The attribute is not in the table."""
+
+Support = str | Only | Mapping[str, "Support"]
+
+_STREAM: Support = {
+    "name": IMPLEMENTED,
+    "arn": IMPLEMENTED,
+    "destination": Only(("extended_s3",)),
+    "extended_s3_configuration": {
+        "bucket_arn": IMPLEMENTED,
+        "buffering_interval": IMPLEMENTED,
+        "buffering_size": IMPLEMENTED,
+        "cloudwatch_logging_options": HARMLESS,
+        "compression_format": Only(("UNCOMPRESSED",)),
+        "custom_time_zone": IMPLEMENTED,
+        "data_format_conversion_configuration": {
+            "enabled": Only((True,)),
+            "input_format_configuration": {
+                "deserializer": {
+                    "open_x_json_ser_de": {"case_insensitive": Only((True,))},
+                },
+            },
+            "output_format_configuration": {
+                "serializer": {
+                    "parquet_ser_de": {
+                        "block_size_bytes": IMPLEMENTED,
+                        "compression": Only(("SNAPPY", "GZIP", "UNCOMPRESSED")),
+                        "enable_dictionary_compression": IMPLEMENTED,
+                        "max_padding_bytes": Only((0,)),
+                        "page_size_bytes": IMPLEMENTED,
+                        "writer_version": Only(("V1", "V2")),
+                    },
+                },
+            },
+            "schema_configuration": {
+                "catalog_id": HARMLESS,
+                "database_name": IMPLEMENTED,
+                "region": HARMLESS,
+                "role_arn": HARMLESS,
+                "table_name": IMPLEMENTED,
+                "version_id": Only(("LATEST",)),
+            },
+        },
+        # How long AWS tries a partition again before it gives up; this runtime never gives up.
+        "dynamic_partitioning_configuration": {"enabled": Only((True,)), "retry_duration": HARMLESS},
+        "error_output_prefix": IMPLEMENTED,
+        "file_extension": IMPLEMENTED,
+        "kms_key_arn": HARMLESS,
+        "prefix": IMPLEMENTED,
+        "processing_configuration": {
+            "enabled": Only((True,)),
+            "processors": {
+                "type": Only(("Lambda",)),
+                "parameters": {
+                    "parameter_name": Only(
+                        ("LambdaArn", "BufferSizeInMBs", "BufferIntervalInSeconds", "NumberOfRetries", "RoleArn")
+                    ),
+                    "parameter_value": IMPLEMENTED,
+                },
+            },
+        },
+        "role_arn": HARMLESS,
+        "s3_backup_mode": Only(("Disabled",)),
+    },
+    # The buffer's file is as well protected as the disk that it lies on.
+    "server_side_encryption": HARMLESS,
+    "tags": HARMLESS,
+    "tags_all": HARMLESS,
+    "timeouts": HARMLESS,
+}
+
+_API: Support = {
+    "name": IMPLEMENTED,
+    "description": HARMLESS,
+    "body": IMPLEMENTED,
+    "endpoint_configuration": HARMLESS,
+    "fail_on_warnings": HARMLESS,
+    "disable_execute_api_endpoint": HARMLESS,
+    "put_rest_api_mode": HARMLESS,
+    "tags": HARMLESS,
+    "tags_all": HARMLESS,
+}
+
+_METHOD_SETTINGS: Support = {
+    "method_path": Only(("*/*",)),
+    "stage_name": HARMLESS,
+    "settings": {
+        "caching_enabled": Only(()),
+        "data_trace_enabled": Only(()),
+        "logging_level": HARMLESS,
+        "metrics_enabled": HARMLESS,
+        "throttling_burst_limit": IMPLEMENTED,
+        "throttling_rate_limit": IMPLEMENTED,
+    },
+}
+
+_STAGE: Support = {
+    "stage_name": IMPLEMENTED,
+    "description": HARMLESS,
+    "access_log_settings": HARMLESS,
+    "xray_tracing_enabled": HARMLESS,
+    "tags": HARMLESS,
+    "tags_all": HARMLESS,
+}
+
+_FUNCTION: Support = {
+    "function_name": IMPLEMENTED,
+    "handler": IMPLEMENTED,
+    "environment": IMPLEMENTED,
+    "timeout": IMPLEMENTED,
+    "package_type": Only(("Zip",)),
+    # The function runs in the Python that the runtime runs in.
+    "runtime": Only(("python3.11", "python3.12", "python3.13", "python3.14")),
+    "architectures": HARMLESS,
+    "arn": HARMLESS,
+    "description": HARMLESS,
+    # The package holds the same modules as the zip, whose compiled parts are for the Lambda's processor.
+    "filename": HARMLESS,
+    "source_code_hash": HARMLESS,
+    "memory_size": HARMLESS,
+    "publish": HARMLESS,
+    "reserved_concurrent_executions": HARMLESS,
+    "kms_key_arn": HARMLESS,
+    "logging_config": HARMLESS,
+    "tracing_config": HARMLESS,
+    "tags": HARMLESS,
+    "tags_all": HARMLESS,
+}
+
+_TABLE: Support = {
+    "database_name": IMPLEMENTED,
+    "name": IMPLEMENTED,
+    "partition_keys": IMPLEMENTED,
+    "table_type": Only(("EXTERNAL_TABLE", "VIRTUAL_VIEW")),
+    "view_original_text": IMPLEMENTED,
+    "catalog_id": HARMLESS,
+    "description": HARMLESS,
+    # Partition projection tells Athena what a directory shows by itself.
+    "parameters": HARMLESS,
+    "view_expanded_text": HARMLESS,
+    "storage_descriptor": {
+        "columns": IMPLEMENTED,
+        "location": HARMLESS,
+        "input_format": Only(("org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",)),
+        "output_format": Only(("org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",)),
+        "ser_de_info": HARMLESS,
+        "number_of_buckets": HARMLESS,
+    },
+}
+
+_BUCKET: Support = {
+    "bucket": IMPLEMENTED,
+    "force_destroy": HARMLESS,
+    "object_lock_enabled": HARMLESS,
+    "tags": HARMLESS,
+    "tags_all": HARMLESS,
+}
+
+SUPPORT: Mapping[str, Support] = {
+    "aws_kinesis_firehose_delivery_stream": _STREAM,
+    "aws_api_gateway_rest_api": _API,
+    "aws_api_gateway_method_settings": _METHOD_SETTINGS,
+    "aws_api_gateway_stage": _STAGE,
+    "aws_lambda_function": _FUNCTION,
+    "aws_glue_catalog_table": _TABLE,
+    "aws_s3_bucket": _BUCKET,
+    # The store tells its user at start that a directory does not enforce the lock.
+    "aws_s3_bucket_object_lock_configuration": IMPLEMENTED,
+    "aws_athena_named_query": IMPLEMENTED,
+    "aws_api_gateway_account": HARMLESS,
+    "aws_api_gateway_deployment": HARMLESS,
+    "aws_athena_workgroup": HARMLESS,
+    "aws_cloudwatch_log_group": HARMLESS,
+    "aws_cloudwatch_log_stream": HARMLESS,
+    "aws_glue_catalog_database": HARMLESS,
+    # A crawler finds partitions that a directory shows by itself.
+    "aws_glue_crawler": HARMLESS,
+    "aws_iam_role": HARMLESS,
+    "aws_iam_role_policy": HARMLESS,
+    "aws_iam_role_policy_attachment": HARMLESS,
+    "aws_lambda_permission": HARMLESS,
+    # One machine has one class of storage; nothing here is ever moved or expired.
+    "aws_s3_bucket_lifecycle_configuration": HARMLESS,
+    "aws_s3_bucket_ownership_controls": HARMLESS,
+    "aws_s3_bucket_policy": HARMLESS,
+    "aws_s3_bucket_public_access_block": HARMLESS,
+    "aws_s3_bucket_server_side_encryption_configuration": HARMLESS,
+    # A directory keeps one version, because its objects are never overwritten.
+    "aws_s3_bucket_versioning": HARMLESS,
+}
+"""What the runtime makes of every resource type that it knows."""
+
+
+def check_support(resources: Iterable[PlannedResource]) -> None:
+    """Refuse a plan that asks for what the runtime does not do.
+
+    Raises PlanError with one line for each resource and attribute.
+    """
+    complaints: list[str] = []
+    for resource in resources:
+        if resource.type not in SUPPORT:
+            complaints.append(f"{resource.address}: the resource type {resource.type} is not implemented")
+        else:
+            complaints += [
+                f"{resource.address}: {complaint}"
+                for complaint in _complaints(resource.values, SUPPORT[resource.type], "")
+            ]
+    if complaints:
+        raise PlanError(
+            "The local runtime does not do all that this plan asks for, and does not pretend to:\n  "
+            + "\n  ".join(complaints)
+            + "\nRun the plan on AWS, or leave these out of the plan that you run here."
+        )
+
+
+def _complaints(value: object, support: Support, path: str) -> Iterator[str]:
+    """Yield what in `value` is not supported; `path` is the attribute's name from the resource down."""
+    if value in (None, "", [], {}, False) or support in (IMPLEMENTED, HARMLESS):
+        return
+    if isinstance(support, Only):
+        if value not in support.values:
+            allowed = " or ".join(repr(one) for one in support.values)
+            shown = "" if isinstance(value, list | Mapping) else f" = {value!r}"
+            yield f"{path}{shown} is not implemented" + (f", only {allowed}" if allowed else "")
+    elif isinstance(value, Mapping) and isinstance(support, Mapping):
+        for name, member in value.items():
+            yield from _complaints(member, support.get(name, UNKNOWN), f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for member in value:
+            yield from _complaints(member, support, path)

@@ -1,0 +1,102 @@
+"""Functions in processes of their own."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from auditlake.runtime.function import MAX_PAYLOAD_BYTES, FunctionError, FunctionProcess
+from auditlake.runtime.plan import Function
+
+Start = Callable[..., FunctionProcess]
+
+
+@pytest.fixture
+def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+    """Start functions of tests/functions.py, and end them."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    processes: list[FunctionProcess] = []
+
+    def make(handler: str, timeout_s: int = 20, environment: dict[str, str] | None = None) -> FunctionProcess:
+        function = Function(
+            "f", "arn:aws:lambda:us-east-1:1:function:f", f"functions.{handler}", environment or {}, timeout_s
+        )
+        process = FunctionProcess(function, tmp_path / "f.log", {"AUDITLAKE_FUNCTION_ARN": function.arn})
+        processes.append(process)
+        return process
+
+    yield make
+    for process in processes:
+        process.close()
+
+
+def test_a_function_gets_the_event_its_environment_and_a_context(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The event and the plan's environment reach the function; the server's own environment does not."""
+    monkeypatch.setenv("HOME_SECRET", "s")
+    answer = start("echo", environment={"GREETING": "hi"}).invoke(json.dumps({"a": "é\ud800"}).encode())
+
+    assert isinstance(answer, bytes)
+    content = json.loads(answer.decode("utf-8", "surrogatepass"))
+    assert content == {"event": {"a": "é\ud800"}, "name": "f", "remaining": True, "greeting": "hi", "home_secret": None}
+
+
+def test_a_thrown_error_is_the_invocations_error_and_the_next_one_works(start: Start) -> None:
+    """An exception answers with its type and words, and its traceback is in the log."""
+    process = start("throw")
+
+    for _ in range(2):
+        assert process.invoke(b'"it"') == FunctionError("error", "ValueError: cannot do it")
+
+
+def test_a_function_that_hangs_is_replaced(start: Start) -> None:
+    """After its time limit the process is killed, and the next event is answered by a new one."""
+    process = start("hang", timeout_s=2)
+
+    answer = process.invoke(b'"hang"')
+
+    assert isinstance(answer, FunctionError)
+    assert answer.kind == "timeout"
+    assert process.invoke(b'"x"') == b'"x"'
+
+
+def test_the_callers_limit_counts_too(start: Start) -> None:
+    """A caller that waits less than the function may take gives up at its own limit."""
+    answer = start("hang", timeout_s=60).invoke(b'"hang"', timeout_s=1)
+
+    assert answer == FunctionError("timeout", "Task timed out after 1.00 seconds")
+
+
+def test_a_function_that_kills_its_process_is_replaced(start: Start) -> None:
+    """A dead process is an error of that event alone."""
+    process = start("die")
+
+    answer = process.invoke(b'"die"')
+
+    assert isinstance(answer, FunctionError)
+    assert "ended while it ran" in answer.message
+    assert process.invoke(b'"x"') == b'"x"'
+
+
+def test_what_a_function_prints_goes_to_its_log(start: Start, tmp_path: Path) -> None:
+    """Printing does not mix with the answer."""
+    assert start("chatter").invoke(b"1") == b"1"
+    assert "a line of the function's log" in (tmp_path / "f.log").read_text()
+
+
+def test_a_handler_that_cannot_be_imported_is_an_error_that_names_it(start: Start) -> None:
+    """An initialisation error answers every invocation."""
+    answer = start("absent").invoke(b"1")
+
+    assert isinstance(answer, FunctionError)
+    assert "absent" in answer.message
+
+
+def test_an_answer_over_lambdas_limit_is_an_error(start: Start) -> None:
+    """An answer that Lambda would not hand on is not handed on here, and large ones below it are."""
+    process = start("large")
+
+    assert len(process.invoke(b"3000000")) == 3_000_002  # type: ignore[arg-type]  # bytes, or the test fails
+    answer = process.invoke(str(MAX_PAYLOAD_BYTES).encode())
+    assert isinstance(answer, FunctionError)
+    assert "6291556" in answer.message

@@ -1,0 +1,155 @@
+"""The plan, read into typed parts."""
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from auditlake.errors import PlanError
+from auditlake.runtime.plan import MIB, LambdaProcessor, ObjectLock, Plan, load_plan, parse_plan, read_resources
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    """The default plan's JSON."""
+    return resources.files("auditlake.runtime").joinpath("default_plan.json").read_text()
+
+
+def changed(text: str, resource_type: str, **values: Any) -> str:  # noqa: ANN401 - any JSON
+    """Return the plan with other values of one resource type."""
+    document = json.loads(text)
+
+    def visit(module: dict[str, Any]) -> None:
+        for resource in module.get("resources", ()):
+            if resource["type"] == resource_type:
+                resource["values"].update(values)
+        for child in module.get("child_modules", ()):
+            visit(child)
+
+    visit(document["planned_values"]["root_module"])
+    return json.dumps(document)
+
+
+def without(text: str, resource_type: str) -> str:
+    """Return the plan without a resource type."""
+    return text.replace(f'"{resource_type}"', '"aws_iam_role"')
+
+
+def test_the_default_plan_holds_all_that_the_path_needs(plan: Plan) -> None:
+    """Stream, functions, table, view, queries and bucket are read."""
+    assert plan.stream.name == "auditlake-events"
+    assert plan.stream.arn == "arn:aws:firehose:us-east-1:123456789012:deliverystream/auditlake-events"
+    assert plan.stream.bucket == plan.bucket.name == "auditlake-events-123456789012"
+    assert plan.stream.buffer_size_bytes % MIB == 0
+    assert plan.stream.processor == LambdaProcessor(plan.stream.processor.function_arn, MIB, 60, 3)
+    assert plan.stream.conversion.compression == "SNAPPY"
+    assert {function.name for function in plan.functions} == {"auditlake-transform", "auditlake-receiver"}
+    assert [key.name for key in plan.table.partition_keys] == ["audit_type", "year", "month", "day"]
+    assert [view.name for view in plan.views] == ["events_deduplicated"]
+    assert "everything" in {query.name for query in plan.saved_queries}
+    assert plan.bucket.object_lock is not None
+    assert plan.api.throttle is not None
+
+
+def test_a_function_is_found_by_its_arn_with_or_without_a_version(plan: Plan) -> None:
+    """The stream names a version, the API does not."""
+    function = plan.functions[0]
+
+    assert plan.function(function.arn) == plan.function(f"{function.arn}:$LATEST") == function
+    with pytest.raises(PlanError, match="arn:other"):
+        plan.function("arn:other")
+
+
+def test_processor_parameters_replace_the_defaults(text: str) -> None:
+    """Buffer and retries of the Lambda processor are the plan's."""
+    lambda_arn = load_plan().stream.processor.function_arn
+    parameters = {
+        "LambdaArn": lambda_arn,
+        "BufferSizeInMBs": "0.5",
+        "BufferIntervalInSeconds": "90",
+        "NumberOfRetries": "1",
+    }
+    configuration = next(
+        r.values for r in read_resources(text, "x") if r.type == "aws_kinesis_firehose_delivery_stream"
+    )["extended_s3_configuration"][0]
+    configuration["processing_configuration"] = [
+        {
+            "enabled": True,
+            "processors": [
+                {
+                    "type": "Lambda",
+                    "parameters": [{"parameter_name": k, "parameter_value": v} for k, v in parameters.items()],
+                }
+            ],
+        }
+    ]
+    plan = parse_plan(
+        changed(text, "aws_kinesis_firehose_delivery_stream", extended_s3_configuration=[configuration]), "x"
+    )
+
+    assert plan.stream.processor == LambdaProcessor(lambda_arn, MIB // 2, 90, 1)
+
+
+def test_years_of_retention_count_as_days(text: str) -> None:
+    """A lock in years is a lock in days."""
+    rule = [{"default_retention": [{"mode": "COMPLIANCE", "days": None, "years": 2}]}]
+
+    assert parse_plan(
+        changed(text, "aws_s3_bucket_object_lock_configuration", rule=rule), "x"
+    ).bucket.object_lock == ObjectLock("COMPLIANCE", 730)
+
+
+def test_a_plan_without_object_lock_has_none(text: str) -> None:
+    """Off is off."""
+    assert parse_plan(changed(text, "aws_s3_bucket_object_lock_configuration", rule=[]), "x").bucket.object_lock is None
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"planned_values": null}', "not json"])
+def test_what_is_no_plan_is_refused_with_the_command_that_makes_one(content: str) -> None:
+    """The sentence says how to get a plan's JSON."""
+    with pytest.raises(PlanError, match="terraform show -json"):
+        parse_plan(content, "plan.json")
+
+
+def test_a_binary_plan_file_is_recognised(tmp_path: Path) -> None:
+    """Handing over tfplan itself is the likeliest mistake."""
+    path = tmp_path / "tfplan"
+    path.write_bytes(b"PK\x03\x04\xff\xfe")
+    with pytest.raises(PlanError, match=f"terraform show -json {path}"):
+        load_plan(path)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """The path and the reason are in the sentence."""
+    with pytest.raises(PlanError, match=r"nothing\.json cannot be read: No such file"):
+        load_plan(tmp_path / "nothing.json")
+
+
+@pytest.mark.parametrize(
+    ("resource_type", "words"),
+    [
+        ("aws_kinesis_firehose_delivery_stream", "0 resources of type aws_kinesis_firehose_delivery_stream"),
+        ("aws_api_gateway_rest_api", "0 resources of type aws_api_gateway_rest_api"),
+        ("aws_glue_catalog_table", "converts for the table audit.events"),
+        ("aws_s3_bucket", "writes to the bucket auditlake-events-123456789012"),
+    ],
+)
+def test_a_plan_that_lacks_a_part_is_refused_by_that_part(text: str, resource_type: str, words: str) -> None:
+    """What the path needs and the plan lacks is named."""
+    with pytest.raises(PlanError, match=words):
+        parse_plan(without(text, resource_type), "x")
+
+
+def test_an_unknown_body_is_told(text: str) -> None:
+    """A plan whose API is only known after apply cannot be run, and the sentence says why."""
+    with pytest.raises(PlanError, match="body is not known in the plan"):
+        parse_plan(changed(text, "aws_api_gateway_rest_api", body=None), "x")
+
+
+def test_a_view_that_is_no_athena_view_is_refused(text: str) -> None:
+    """Only Athena's own form of a view is read."""
+    document = text.replace("/* Presto View: ", "/* Other View: ")
+    with pytest.raises(PlanError, match="view_original_text"):
+        parse_plan(document, "x")

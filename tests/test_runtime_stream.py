@@ -1,0 +1,271 @@
+"""The delivery stream at work: when what is due, where failures go, and what a crash may cost."""
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from auditlake.errors import PlanError, StoreError
+from auditlake.runtime.buffer import Buffer
+from auditlake.runtime.function import FunctionError
+from auditlake.runtime.plan import Column, Plan
+from auditlake.runtime.store import DirectoryStore
+from auditlake.runtime.stream import MAX_ACTIVE_PARTITIONS, StreamWorker
+
+KEYS = {"audit_type": "login", "year": "2026", "month": "11", "day": "24"}
+NOON = 1_795_521_600
+
+
+class ByInstruction:
+    """A transform whose records say what becomes of them: `{"result", "row", "keys"}`."""
+
+    def invoke(self, event: bytes, timeout_s: float | None = None) -> bytes | FunctionError:  # noqa: ARG002 - the seam
+        """Answer as the records say."""
+        answers = []
+        for record in json.loads(event)["records"]:
+            told = json.loads(base64.b64decode(record["data"]))
+            row = told.get("row", {"event_id": "e"})
+            data = (row if isinstance(row, str) else json.dumps(row)).encode()
+            answers.append(
+                {
+                    "recordId": record["recordId"],
+                    "result": told.get("result", "Ok"),
+                    "data": base64.b64encode(data).decode(),
+                    "metadata": {"partitionKeys": told.get("keys", KEYS)},
+                }
+            )
+        return json.dumps({"records": answers}).encode()
+
+
+@dataclass
+class Stream:
+    """A stream under test, with a clock that the test sets (epoch seconds)."""
+
+    buffer: Buffer
+    worker: StreamWorker
+    root: Path
+    clock: list[float]
+
+    def put(self, **told: Any) -> None:  # noqa: ANN401 - any JSON
+        """Accept a record that tells the transform what to answer."""
+        self.buffer.accept(int(self.clock[0] * 1000), [json.dumps(told).encode()]).result(timeout=10)
+
+    def objects(self, prefix: str = "events/") -> list[Path]:
+        """The objects that are stored under a prefix."""
+        return sorted(path for path in (self.root / prefix).rglob("*") if path.is_file())
+
+    def rows(self) -> list[str]:
+        """The event ids of all stored rows."""
+        tables = [pq.read_table(path, columns=["event_id"], partitioning=None) for path in self.objects()]
+        return [row for table in tables for row in table.column(0).to_pylist()]
+
+
+Make = Callable[..., Stream]
+
+
+@pytest.fixture
+def make(plan: Plan, tmp_path: Path) -> Iterator[Make]:
+    """Make streams of the default plan over a directory, and close their buffers."""
+    made: list[Stream] = []
+
+    def stream(function: Any = None, **changes: Any) -> Stream:  # noqa: ANN401 - any function, any member of the stream
+        clock = [float(NOON)]
+        changed = replace(plan, stream=replace(plan.stream, **changes))
+        buffer = Buffer(tmp_path / "buffer.sqlite")
+        store = DirectoryStore(tmp_path / "bucket")
+        worker = StreamWorker(changed, buffer, function or ByInstruction(), store, clock=lambda: clock[0])
+        made.append(Stream(buffer, worker, tmp_path / "bucket", clock))
+        return made[-1]
+
+    yield stream
+    for one in made:
+        one.buffer.close()
+
+
+def test_records_wait_for_both_buffers(make: Make, plan: Plan) -> None:
+    """The transform waits for its interval, and then the object for the stream's."""
+    stream = make()
+    stream.put()
+    stream.clock[0] += plan.stream.processor.buffer_interval_s - 1
+    stream.worker.step(everything=False)
+    assert stream.buffer.waiting().records == 1
+
+    stream.clock[0] += 1
+    stream.worker.step(everything=False)
+    assert stream.buffer.waiting().records == 0
+    assert stream.objects() == []
+
+    stream.clock[0] += plan.stream.buffer_interval_s
+    stream.worker.step(everything=False)
+    assert stream.rows() == ["e"]
+    assert stream.buffer.destinations() == []
+
+
+def test_a_full_buffer_does_not_wait(make: Make, plan: Plan) -> None:
+    """A megabyte is transformed at once, and an object of the buffer's size is written at once."""
+    stream = make(buffer_size_bytes=1000)
+    stream.put(row={"event_id": "big", "raw": "x" * plan.stream.processor.buffer_size_bytes})
+    stream.worker.step(everything=False)
+
+    assert stream.rows() == ["big"]
+
+
+def test_an_object_holds_no_more_than_the_buffers_size(make: Make) -> None:
+    """A flush of more than one buffer's size writes several objects, and loses no row."""
+    stream = make(buffer_size_bytes=300)
+    for number in range(10):
+        stream.put(row={"event_id": f"{number}", "raw": "x" * 100})
+    flushed = stream.worker.step(everything=True)
+
+    assert sorted(stream.rows()) == [str(number) for number in range(10)]
+    assert (flushed.rows, flushed.objects) == (10, len(stream.objects()))
+    assert flushed.objects > 1
+
+
+def test_each_partition_gets_its_own_object_under_its_prefix(make: Make) -> None:
+    """Keys choose the path; the name holds stream, version and the oldest arrival."""
+    stream = make()
+    stream.put(row={"event_id": "a"})
+    stream.put(row={"event_id": "b"}, keys={**KEYS, "audit_type": "user"})
+    stream.worker.step(everything=True)
+
+    paths = [str(path.relative_to(stream.root)) for path in stream.objects()]
+    assert paths[0].startswith("events/audit_type=login/year=2026/month=11/day=24/auditlake-events-1-2026-11-24-")
+    assert paths[1].startswith("events/audit_type=user/year=2026/month=11/day=24/auditlake-events-1-2026-11-24-")
+    assert all(path.endswith(".parquet") for path in paths)
+
+
+@pytest.mark.parametrize(
+    ("told", "kind", "member", "code"),
+    [
+        ({"result": "ProcessingFailed"}, "processing-failed", "errorCode", "Lambda.ProcessingFailedStatus"),
+        ({"keys": {}}, "partitioning-failed", "errorCode", "DynamicPartitioning.PartitioningFailed"),
+        ({"row": "{"}, "format-conversion-failed", "lastErrorCode", "DataFormatConversion.ParseError"),
+    ],
+)
+def test_a_failure_lies_under_its_type_and_costs_no_neighbour(
+    make: Make, told: dict[str, Any], kind: str, member: str, code: str
+) -> None:
+    """Each stage's failure is an error object with its code; the neighbours are stored."""
+    stream = make()
+    stream.put(row={"event_id": "before"})
+    stream.put(**told)
+    stream.put(row={"event_id": "after"})
+    stream.worker.step(everything=True)
+
+    assert stream.rows() == ["before", "after"]
+    (error,) = stream.objects(f"errors/{kind}/2026/11/24")
+    failure = json.loads(error.read_bytes())
+    assert failure[member] == code
+    assert failure["arrivalTimestamp"] == NOON * 1000
+    assert stream.buffer.counters()[f"failed.{kind}"] == 1
+    assert stream.buffer.destinations() == []
+
+
+def test_a_dropped_record_leaves_only_a_count(make: Make) -> None:
+    """Dropped leaves no object."""
+    stream = make()
+    stream.put(result="Dropped")
+    stream.worker.step(everything=True)
+
+    assert stream.objects("") == []
+    assert stream.buffer.counters()["dropped.records"] == 1
+
+
+def test_beyond_the_active_partitions_records_go_to_the_error_prefix(make: Make) -> None:
+    """The 501st partition is refused while 500 are active; a record of an active one still goes on."""
+    stream = make()
+    for number in range(MAX_ACTIVE_PARTITIONS + 1):
+        stream.put(keys={**KEYS, "audit_type": f"t{number}"})
+    stream.put(keys={**KEYS, "audit_type": "t0"})
+    stream.worker.step(everything=True)
+
+    assert len(stream.rows()) == MAX_ACTIVE_PARTITIONS + 1
+    (error,) = stream.objects("errors/activePartitionExceeded")
+    assert json.loads(error.read_bytes())["errorCode"] == "DynamicPartitioning.ActivePartitionsLimitExceeded"
+
+
+def test_a_store_that_refuses_keeps_the_records_and_tries_again(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk costs nothing: the records stay in the buffer, the flush says why, and later they are stored."""
+    stream = make()
+    stream.put(row={"event_id": "kept"})
+
+    def full(_store: DirectoryStore, key: str, body: bytes) -> None:  # noqa: ARG001 - the store's own arguments
+        raise StoreError("The object cannot be written: the disk is full.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DirectoryStore, "put", full)
+        assert stream.worker.step(everything=True).problem == "The object cannot be written: the disk is full."
+    assert stream.rows() == []
+
+    stream.clock[0] += 1
+    stream.worker.step(everything=False)
+    assert stream.rows() == [], "a refused object is not tried again at once"
+
+    stream.clock[0] += 120
+    stream.worker.step(everything=False)
+    assert stream.rows() == ["kept"]
+
+
+def test_a_crash_between_store_and_buffer_repeats_an_object_and_loses_none(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the process dies after the object is stored, the next start stores its rows again."""
+    stream = make()
+    stream.put(row={"event_id": "twice"})
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Buffer, "stored", crash)
+        with pytest.raises(KeyboardInterrupt):
+            stream.worker.step(everything=True)
+    stream.buffer.close()
+    again = make()
+    again.worker.step(everything=True)
+
+    assert again.rows() == ["twice", "twice"]
+
+
+def test_the_thread_delivers_and_a_flush_waits_for_it(make: Make) -> None:
+    """A running stream answers a flush with what it stored, and stops when closed."""
+    stream = make()
+    stream.put(row={"event_id": "a"})
+    stream.worker.start()
+    flushed = stream.worker.flush().result(timeout=20)
+    stream.worker.close()
+
+    assert (flushed.rows, flushed.problem) == (1, None)
+    assert stream.rows() == ["a"]
+
+
+def test_the_thread_outlives_an_error_of_its_step(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unexpected error is told to whoever waits, and the next flush works."""
+    stream = make()
+    stream.put(row={"event_id": "a"})
+    monkeypatch.setattr("auditlake.runtime.stream.RETRY_STORE_S", 0)
+    with monkeypatch.context() as patched:
+        patched.setattr(StreamWorker, "_transform_due", lambda *_: 1 / 0)
+        stream.worker.start()
+        assert "division by zero" in str(stream.worker.flush().result(timeout=20).problem)
+
+    assert stream.worker.flush().result(timeout=20).rows == 1
+    stream.worker.close()
+
+
+def test_what_cannot_be_partitioned_or_converted_stops_the_runtime(plan: Plan, tmp_path: Path) -> None:
+    """A prefix or a column that is not implemented is refused before the first event."""
+    store = DirectoryStore(tmp_path)
+    wrong_prefix = replace(plan, stream=replace(plan.stream, prefix="e/!{partitionKeyFromQuery:a}/"))
+    wrong_column = replace(plan, table=replace(plan.table, columns=(Column("b", "binary"),)))
+    buffer = Buffer(tmp_path / "buffer.sqlite")
+    for wrong in (wrong_prefix, wrong_column):
+        with pytest.raises(PlanError):
+            StreamWorker(wrong, buffer, ByInstruction(), store)
+    buffer.close()

@@ -1,0 +1,85 @@
+"""What of a plan the runtime implements."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auditlake.errors import PlanError
+from auditlake.runtime.support import SUPPORT, check_support
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A resource of a plan."""
+
+    type: str
+    values: dict[str, Any] = field(default_factory=dict)
+    address: str = "module.delivery.the.resource"
+
+
+def stream(**members: Any) -> Planned:  # noqa: ANN401 - any JSON
+    """A delivery stream with these members of its S3 configuration."""
+    return Planned(
+        "aws_kinesis_firehose_delivery_stream",
+        {"name": "s", "destination": "extended_s3", "extended_s3_configuration": [{"prefix": "p/", **members}]},
+    )
+
+
+@pytest.mark.parametrize(
+    ("planned", "words"),
+    [
+        (
+            stream(s3_backup_mode="Enabled"),
+            "extended_s3_configuration.s3_backup_mode = 'Enabled' is not implemented, only 'Disabled'",
+        ),
+        (stream(compression_format="GZIP"), "compression_format = 'GZIP'"),
+        (stream(brand_new_setting="x"), "extended_s3_configuration.brand_new_setting = 'x' is not implemented"),
+        (
+            stream(processing_configuration=[{"enabled": True, "processors": [{"type": "MetadataExtraction"}]}]),
+            "processors.type = 'MetadataExtraction' is not implemented, only 'Lambda'",
+        ),
+        (
+            Planned(
+                "aws_kinesis_firehose_delivery_stream", {"kinesis_source_configuration": [{"kinesis_stream_arn": "a"}]}
+            ),
+            "kinesis_source_configuration is not implemented",
+        ),
+        (Planned("aws_kinesis_stream"), "the resource type aws_kinesis_stream is not implemented"),
+        (Planned("aws_lambda_function", {"layers": ["arn"]}), "layers is not implemented"),
+        (Planned("aws_lambda_function", {"runtime": "nodejs22.x"}), "runtime = 'nodejs22.x'"),
+    ],
+)
+def test_what_is_not_implemented_is_named_with_its_resource(planned: Planned, words: str) -> None:
+    """The error holds the resource's address, the attribute and its value."""
+    with pytest.raises(PlanError) as caught:
+        check_support([planned])
+
+    assert "module.delivery.the.resource: " in str(caught.value)
+    assert words in str(caught.value)
+
+
+def test_every_complaint_is_told_at_once() -> None:
+    """Two faults are two lines, so that nobody mends them one start at a time."""
+    with pytest.raises(PlanError) as caught:
+        check_support([Planned("aws_kinesis_stream"), stream(compression_format="GZIP", s3_backup_mode="Enabled")])
+
+    assert str(caught.value).count("\n  module.") == 3
+
+
+def test_what_asks_for_nothing_is_fine() -> None:
+    """Null, empty and false attributes pass, whatever their names."""
+    check_support([stream(unknown_a=None, unknown_b=[], unknown_c={}, unknown_d="", unknown_e=False)])
+
+
+@given(st.sampled_from(sorted(SUPPORT)), st.text(min_size=1), st.integers(1))
+def test_no_unknown_attribute_of_an_implemented_type_passes(resource_type: str, name: str, value: int) -> None:
+    """An attribute that the table does not hold is refused, unless the whole type changes nothing here."""
+    support = SUPPORT[resource_type]
+    if not isinstance(support, Mapping) or name in support:
+        return
+    with pytest.raises(PlanError):
+        check_support([Planned(resource_type, {name: value})])

@@ -1,0 +1,173 @@
+"""The transform stage: the table of outcomes, row by row."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from auditlake.runtime import transform as stage
+from auditlake.runtime.buffer import Record
+from auditlake.runtime.function import FunctionError
+from auditlake.runtime.plan import Conversion, DeliveryStream, LambdaProcessor
+from auditlake.runtime.transform import Dropped, Failed, Outcome, Transformed
+
+STREAM = DeliveryStream(
+    name="s",
+    arn="arn:aws:firehose:us-east-1:123456789012:deliverystream/s",
+    region="us-east-1",
+    prefix="p/",
+    error_output_prefix="e/",
+    custom_time_zone="UTC",
+    file_extension=None,
+    buffer_size_bytes=1,
+    buffer_interval_s=60,
+    bucket="b",
+    processor=LambdaProcessor("arn:aws:lambda:us-east-1:123456789012:function:f"),
+    conversion=Conversion(),
+)
+ONE, TWO = Record(1, 1000, b"one"), Record(2, 2000, b"two")
+BY_ID = {"id1": ONE, "id2": TWO}
+
+
+def ok(identity: str, data: bytes | None = b"row", **members: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
+    """Return an Ok answer for a record."""
+    encoded = None if data is None else base64.b64encode(data).decode()
+    return {"recordId": identity, "result": "Ok", "data": encoded, **members}
+
+
+def read(*records: Any, attempt: int = 1) -> list[Outcome]:  # noqa: ANN401 - any JSON
+    """Read an answer that holds these records."""
+    return stage.outcomes(BY_ID, json.dumps({"records": records}).encode(), attempt)
+
+
+def failed(record: Record, rule: tuple[str, str], attempts: int = 1) -> Failed:
+    """Return the expected failure of a record."""
+    return Failed(record, *rule, attempts)
+
+
+def test_ok_goes_on_with_its_data_and_keys() -> None:
+    """Ok with data goes on; keys that are not given are none."""
+    assert read(ok("id1", metadata={"partitionKeys": {"k": "v"}}), ok("id2", b"")) == [
+        Transformed(ONE, b"row", {"k": "v"}),
+        Transformed(TWO, b"", {}),
+    ]
+
+
+def test_dropped_leaves_no_trace() -> None:
+    """Dropped is a success without a record."""
+    assert read({"recordId": "id1", "result": "Dropped"}, ok("id2"))[0] == Dropped(ONE)
+
+
+def test_processing_failed_costs_that_record_alone() -> None:
+    """ProcessingFailed is final for the record, the others go on."""
+    assert read({"recordId": "id1", "result": "ProcessingFailed"}, ok("id2")) == [
+        failed(ONE, stage.PROCESSING_FAILED),
+        Transformed(TWO, b"row", {}),
+    ]
+
+
+def test_an_id_that_is_not_returned_is_missing() -> None:
+    """A record without an answer fails alone."""
+    assert read(ok("id2"))[0] == failed(ONE, stage.MISSING_ID)
+
+
+def test_an_id_returned_twice_fails_that_record() -> None:
+    """Two answers for one record are none."""
+    assert read(ok("id1"), ok("id1"), ok("id2")) == [failed(ONE, stage.DUPLICATED_ID), Transformed(TWO, b"row", {})]
+
+
+def test_an_unknown_id_is_ignored() -> None:
+    """An answer for a record that was not asked about changes nothing."""
+    assert read(ok("id1"), ok("id2"), ok("stranger")) == [Transformed(ONE, b"row", {}), Transformed(TWO, b"row", {})]
+
+
+def test_ok_without_data_fails() -> None:
+    """Ok needs data."""
+    assert read(ok("id1", None), ok("id2"))[0] == failed(ONE, stage.NO_DATA)
+
+
+@pytest.mark.parametrize(
+    "answer", [{"recordId": "id1", "result": "Fine"}, {"recordId": "id1", "result": "Ok", "data": "*"}]
+)
+def test_an_unknown_result_or_data_that_is_no_base64_fails(answer: dict[str, str]) -> None:
+    """What is not in the contract is the function's error."""
+    assert read(answer, ok("id2"))[0] == failed(ONE, stage.BAD_RESULT)
+
+
+@pytest.mark.parametrize("answer", [b"not json", b'{"records": ', b"[" * 100_000])
+def test_an_unparsable_answer_fails_the_batch(answer: bytes) -> None:
+    """An answer that is no JSON fails every record of the batch."""
+    assert stage.outcomes(BY_ID, answer, 1) == [failed(ONE, stage.PARSE_ERROR), failed(TWO, stage.PARSE_ERROR)]
+
+
+@pytest.mark.parametrize(
+    "answer", [b"{}", b"[]", b"null", b'{"records": {}}', b'{"records": [1, null, {"recordId": 7}]}']
+)
+def test_an_answer_without_usable_records_misses_every_id(answer: bytes) -> None:
+    """An answer of another shape answered for nobody."""
+    assert stage.outcomes(BY_ID, answer, 1) == [failed(ONE, stage.MISSING_ID), failed(TWO, stage.MISSING_ID)]
+
+
+class Scripted:
+    """A function whose answers are given one by one."""
+
+    def __init__(self, *answers: bytes | FunctionError) -> None:
+        self.answers = list(answers)
+        self.events: list[bytes] = []
+
+    def invoke(self, event: bytes, timeout_s: float | None = None) -> bytes | FunctionError:  # noqa: ARG002 - the seam
+        """Return the next answer."""
+        self.events.append(event)
+        return self.answers.pop(0)
+
+
+def run(function: Scripted) -> tuple[list[Outcome], list[float]]:
+    """Transform both records, returning the outcomes and the waits."""
+    waits: list[float] = []
+    results = stage.transform(function, STREAM, [ONE, TWO], lambda seq: f"id{seq}", waits.append)
+    return results, waits
+
+
+def test_the_event_is_what_firehose_sends() -> None:
+    """The payload holds stream, region and records with base64 data and arrival in milliseconds, nothing of Kinesis."""
+    function = Scripted(json.dumps({"records": [ok("id1"), ok("id2")]}).encode())
+    run(function)
+    event = json.loads(function.events[0])
+
+    assert isinstance(event.pop("invocationId"), str)
+    assert event == {
+        "deliveryStreamArn": STREAM.arn,
+        "region": "us-east-1",
+        "records": [
+            {"recordId": "id1", "approximateArrivalTimestamp": 1000, "data": "b25l"},
+            {"recordId": "id2", "approximateArrivalTimestamp": 2000, "data": "dHdv"},
+        ],
+    }
+
+
+def test_a_thrown_error_is_tried_again_and_the_attempts_are_counted() -> None:
+    """A function that fails twice and then works costs nothing; a failure then names the attempt."""
+    error = FunctionError("error", "boom")
+    answer = json.dumps({"records": [ok("id1"), {"recordId": "id2", "result": "ProcessingFailed"}]}).encode()
+    results, waits = run(Scripted(error, error, answer))
+
+    assert results == [Transformed(ONE, b"row", {}), failed(TWO, stage.PROCESSING_FAILED, attempts=3)]
+    assert waits == [2, 6]
+
+
+@pytest.mark.parametrize(("kind", "rule"), [("error", stage.FUNCTION_ERROR), ("timeout", stage.TIMED_OUT)])
+def test_after_four_attempts_the_batch_fails(kind: str, rule: tuple[str, str]) -> None:
+    """Three retries, then every record of the batch fails with the code of its kind."""
+    results, waits = run(Scripted(*[FunctionError(kind, "m")] * 4))
+
+    assert results == [failed(ONE, rule, 4), failed(TWO, rule, 4)]
+    assert len(waits) == 3
+
+
+def test_a_malformed_answer_is_final() -> None:
+    """A successful invocation with a wrong answer is not tried again."""
+    results, waits = run(Scripted(b"[]"))
+
+    assert results == [failed(ONE, stage.MISSING_ID), failed(TWO, stage.MISSING_ID)]
+    assert waits == []
