@@ -1,0 +1,3 @@
+-- What is in the audit log, all of it.
+SELECT *
+FROM events
