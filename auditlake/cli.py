@@ -101,7 +101,7 @@ def _announce(plan: "Plan", url: str, data: Path, token: str | None) -> None:
     ]
     if token is None:
         lines.append(
-            "  Authentication: none; only this machine can connect. The plan's holds on AWS; --token asks for one here."
+            "  Authentication: none; only this machine can connect. The plan's own holds on AWS, --token here."
         )
     if notice := object_lock_notice(plan.bucket.object_lock):
         lines.append(f"  {notice}")

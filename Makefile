@@ -1,0 +1,51 @@
+# Everything a developer runs; CI calls the same `make test`.
+PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+export TF_CLI_CONFIG_FILE ?= /dev/null
+# A folder with an unpacked provider, for `terraform init -plugin-dir`; empty, the registry is asked.
+export TF_PLUGIN_DIR ?=
+
+.PHONY: demo test lint unit build plan bench clean
+
+demo: $(VENV)/local ## POST events, store them, ask: the whole pipeline in a minute
+	@$(BIN)/python -m auditlake.demo
+
+test: lint unit ## lint, types, all tests
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	@command -v terraform >/dev/null || echo "terraform is not on the PATH: its formatting is not checked"
+	@! command -v terraform >/dev/null || terraform fmt -check -recursive terraform
+
+unit: $(VENV)/dev
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+build: ## dist/transform.zip and dist/receiver.zip, which terraform deploys
+	$(PYTHON) build.py
+
+plan: $(VENV)/dev ## regenerate the plan of the defaults that the package keeps
+	$(BIN)/python -m auditlake.default_plan
+
+bench: $(VENV)/dev ## the benchmarks, a table each
+	$(BIN)/python bench/transform.py
+	$(BIN)/python bench/cold_start.py
+
+clean:
+	rm -rf $(VENV) dist build data *.egg-info
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "auditlake needs Python 3.11 or newer; this is " + sys.version.split()[0] + ": make PYTHON=/path/to/python3.11")'
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/local: pyproject.toml | $(VENV)/bin/python
+	@echo "installing what one machine needs into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[local]'
+	@touch $@
+
+$(VENV)/dev: pyproject.toml | $(VENV)/bin/python
+	@echo "installing what development needs into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $(VENV)/local $@
