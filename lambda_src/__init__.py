@@ -1,1 +1,1 @@
-"""What runs in AWS Lambda; the local runtime runs the same code."""
+"""What runs in AWS Lambda: the receiver takes batches in, the transform turns events into rows."""

@@ -1,1 +1,1 @@
-"""What the transform and the receiver share: the event, its envelope, its partition."""
+"""What both functions know: the event, its envelope, its partition, their settings."""

@@ -1,1 +1,1 @@
-"""The receiver function: batches of events in, packed Firehose records out."""
+"""The receiver: API Gateway hands it a batch of events, it puts them into the delivery stream."""

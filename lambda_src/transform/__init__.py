@@ -1,1 +1,1 @@
-"""The transform function: Firehose records in, rows with partition keys out."""
+"""The transform: Firehose hands it records of events, it answers with rows and partition keys."""
