@@ -46,6 +46,8 @@ HANDLERS = {
     "stdlib json, same work": "plain_transform",
     "transform": "lambda_src.transform.handler",
 }
+FLAGS = ("-I", "-B")
+"""Nothing of this machine's settings, and no bytecode is written: in Lambda the package's folder is read-only."""
 ANSWER = "answer: "
 START = f"""
 import sys
@@ -111,7 +113,7 @@ def request() -> str:
 
 def first_answer(python: Path, task: Path, runtime: str, module: str) -> float:
     """Start a process and wait for its first answer; give the seconds."""
-    command = [str(python), "-I", "-c", START, str(task), runtime, module]
+    command = [str(python), *FLAGS, "-c", START, str(task), runtime, module]
     started = time.perf_counter()
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=SETTINGS) as process:
         assert process.stdin is not None  # noqa: S101  # said above
@@ -135,7 +137,7 @@ def measure(python: Path, task: Path, runtime: str) -> dict[str, float]:
 
 def import_times(python: Path, task: Path, runtime: str) -> list[tuple[str, float]]:
     """Give what importing the transform's modules takes, each with what it imports first, in milliseconds."""
-    command = [str(python), "-I", "-X", "importtime", "-c", START, str(task), runtime, HANDLERS["transform"]]
+    command = [str(python), *FLAGS, "-X", "importtime", "-c", START, str(task), runtime, HANDLERS["transform"]]
     done = subprocess.run(command, input=request(), capture_output=True, text=True, check=True, env=SETTINGS)
     lines = re.findall(r"import time: +\d+ \| +(\d+) \| ( *)(\S+)", done.stderr)
     after_client = lines[max(number for number, line in enumerate(lines) if line[2].startswith("awslambdaric")) + 1 :]

@@ -59,7 +59,23 @@ def test_bytecode_is_the_same_too(tmp_path: Path) -> None:
     packages = [build.build("transform", tmp_path / place, "arm64", Path(sys.executable)) for place in ("a", "b")]
 
     assert packages[0].sha256 == packages[1].sha256
-    assert any(name.endswith(".pyc") for name in names(packages[0].path))
+
+
+def test_bytecode_is_what_an_interpreter_loads(tmp_path: Path) -> None:
+    """With its source made unreadable a module of the package still imports, so its bytecode is found and unchecked."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    package = build.build("transform", tmp_path, MACHINE, Path(sys.executable), version)
+    with zipfile.ZipFile(package.path) as archive:
+        archive.extractall(tmp_path / "task")
+    (tmp_path / "task" / "lambda_src" / "common" / "settings.py").write_text("this is no Python")
+    script = (
+        f"import sys; sys.path.insert(0, {str(tmp_path / 'task')!r})\n"
+        "import lambda_src.common.settings; print(lambda_src.common.settings.__doc__)"
+    )
+    done = subprocess.run([sys.executable, "-I", "-B", "-c", script], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert "settings" in done.stdout.lower()
 
 
 @pytest.mark.parametrize(("function", "other"), [("transform", "receiver"), ("receiver", "transform")])
