@@ -92,11 +92,12 @@ def up(
 def _announce(plan: "Plan", url: str, data: Path, token: str | None) -> None:
     from auditlake.runtime.store import object_lock_notice
 
+    place = data / plan.bucket.name
     lines = [
         f"auditlake runs the plan of the stream {plan.stream.name} at {url}",
         f"  POST {url}/events        one event; 202 once it is on the disk",
         f"  POST {url}/events/batch  many events; an answer for each",
-        f"  Stored in {data / plan.bucket.name} after {plan.stream.buffer_interval_s} s, or at once by: auditlake flush",
+        f"  Stored in {place} after {plan.stream.buffer_interval_s} s, or at once by: auditlake flush",
         f"  Asked by: auditlake query --data {data} --saved everything",
     ]
     if token is None:

@@ -1,3 +1,5 @@
+"""Hive types as Arrow types."""
+
 import json
 from pathlib import Path
 

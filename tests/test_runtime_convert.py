@@ -1,3 +1,5 @@
+"""Record format conversion."""
+
 import io
 import json
 from datetime import date, datetime

@@ -1,3 +1,5 @@
+"""The objects under the error prefix."""
+
 import base64
 import json
 

@@ -1,3 +1,5 @@
+"""Java's date patterns."""
+
 from datetime import UTC, datetime
 
 import pytest

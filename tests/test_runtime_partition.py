@@ -1,3 +1,5 @@
+"""Prefixes and object keys."""
+
 from datetime import UTC, datetime
 from uuid import UUID
 

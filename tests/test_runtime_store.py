@@ -1,3 +1,5 @@
+"""The store in a directory."""
+
 import errno
 import os
 import resource

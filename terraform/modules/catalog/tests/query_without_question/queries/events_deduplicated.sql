@@ -1,0 +1,2 @@
+-- Each event once.
+SELECT * FROM events

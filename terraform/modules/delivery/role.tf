@@ -1,0 +1,66 @@
+locals {
+  glue = "arn:${var.account.partition}:glue:${var.account.region}:${var.account.id}"
+
+  use_bucket_key = var.kms_key_arn == null ? [] : [{
+    Effect    = "Allow"
+    Action    = ["kms:GenerateDataKey", "kms:Decrypt"]
+    Resource  = var.kms_key_arn
+    Condition = { StringLike = { "kms:ViaService" = "s3.${var.account.region}.amazonaws.com*" } } # China adds .cn
+  }]
+}
+
+resource "aws_iam_role" "stream" {
+  name        = local.stream_name
+  description = "Firehose invokes the transform, reads the table and writes to the bucket."
+
+  # The external id is AWS's documented guard against being used by a stream of another account.
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { Service = "firehose.amazonaws.com" }
+      Condition = { StringEquals = { "sts:ExternalId" = var.account.id } }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "stream" {
+  name = "deliver"
+  role = aws_iam_role.stream.name
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat([
+      {
+        Effect   = "Allow"
+        Action   = ["lambda:InvokeFunction", "lambda:GetFunctionConfiguration"]
+        Resource = [local.transform_arn, "${local.transform_arn}:$LATEST"]
+      },
+      {
+        Effect = "Allow"
+        Action = ["glue:GetTable", "glue:GetTableVersion", "glue:GetTableVersions"]
+        Resource = [
+          "${local.glue}:catalog",
+          "${local.glue}:database/${var.table.database}",
+          "${local.glue}:table/${var.table.database}/${var.table.name}",
+        ]
+      },
+      {
+        Effect   = "Allow"
+        Action   = ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"]
+        Resource = var.bucket.arn
+      },
+      # Both prefixes: a stream that cannot write what failed stops delivering everything (D7).
+      {
+        Effect   = "Allow"
+        Action   = ["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"]
+        Resource = ["${var.bucket.arn}/${var.bucket.events_prefix}*", "${var.bucket.arn}/${var.bucket.errors_prefix}*"]
+      },
+      {
+        Effect   = "Allow"
+        Action   = "logs:PutLogEvents"
+        Resource = "arn:${var.account.partition}:logs:${var.account.region}:${var.account.id}:log-group:/aws/kinesisfirehose/${local.stream_name}:log-stream:*"
+      },
+    ], local.use_bucket_key)
+  })
+}

@@ -1,0 +1,219 @@
+mock_provider "aws" {}
+
+variables {
+  name           = "auditlake"
+  account        = { id = "123456789012", region = "us-east-1", partition = "aws" }
+  object_lock    = { enabled = true, mode = "GOVERNANCE", days = null, years = null }
+  lifecycle_days = { glacier_ir = 90, deep_archive = null, expire = null, noncurrent = null, abort_multipart = 7, athena_results = 30 }
+}
+
+run "events_are_locked_for_a_year_by_default" {
+  command = plan
+
+  assert {
+    condition     = aws_s3_bucket.events.object_lock_enabled
+    error_message = "The bucket should be made with Object Lock."
+  }
+
+  assert {
+    condition     = aws_s3_bucket_object_lock_configuration.events[0].rule[0].default_retention[0].mode == "GOVERNANCE" && aws_s3_bucket_object_lock_configuration.events[0].rule[0].default_retention[0].days == 365
+    error_message = "Retention should be 365 days in GOVERNANCE mode."
+  }
+}
+
+run "events_can_be_locked_in_compliance_mode_for_years" {
+  command = plan
+
+  variables {
+    object_lock = { enabled = true, mode = "COMPLIANCE", days = null, years = 7 }
+  }
+
+  assert {
+    condition     = aws_s3_bucket_object_lock_configuration.events[0].rule[0].default_retention[0].mode == "COMPLIANCE" && aws_s3_bucket_object_lock_configuration.events[0].rule[0].default_retention[0].years == 7
+    error_message = "Retention should be 7 years in COMPLIANCE mode."
+  }
+
+  assert {
+    condition     = local.retention_days == 2557
+    error_message = "7 years should count as 2,557 days, leap days included."
+  }
+}
+
+run "the_lock_is_off_only_by_choice" {
+  command = plan
+
+  variables {
+    object_lock = { enabled = false, mode = "GOVERNANCE", days = null, years = null }
+  }
+
+  assert {
+    condition     = !aws_s3_bucket.events.object_lock_enabled && length(aws_s3_bucket_object_lock_configuration.events) == 0
+    error_message = "Without a lock there should be no retention."
+  }
+
+  assert {
+    condition     = [for rule in aws_s3_bucket_lifecycle_configuration.events.rule : rule.noncurrent_version_expiration[0].noncurrent_days if rule.id == "noncurrent"] == [365]
+    error_message = "What was overwritten should stay for a year even then."
+  }
+}
+
+run "every_version_is_kept" {
+  command = plan
+
+  assert {
+    condition     = aws_s3_bucket_versioning.events.versioning_configuration[0].status == "Enabled"
+    error_message = "The bucket should keep versions; Object Lock needs them."
+  }
+}
+
+run "destroying_the_stack_does_not_destroy_events" {
+  command = plan
+
+  assert {
+    condition     = aws_s3_bucket.events.force_destroy != true
+    error_message = "The bucket of events should not be emptied by a destroy."
+  }
+}
+
+run "by_default_events_move_to_where_athena_still_reads_them_and_stay" {
+  command = plan
+
+  assert {
+    condition     = { for rule in aws_s3_bucket_lifecycle_configuration.events.rule : rule.id => [for transition in rule.transition : "${transition.storage_class} ${transition.days}"] } == { archive = ["GLACIER_IR 90"], noncurrent = [], abort-multipart = [] }
+    error_message = "The only transition should be to Glacier Instant Retrieval after 90 days, and nothing should expire."
+  }
+
+  assert {
+    condition     = [for rule in aws_s3_bucket_lifecycle_configuration.events.rule : rule.filter[0].prefix if rule.id == "archive"] == ["events/"]
+    error_message = "What failed should stay where it can be redriven."
+  }
+
+  assert {
+    condition     = aws_s3_bucket_lifecycle_configuration.events.transition_default_minimum_object_size == "all_storage_classes_128K"
+    error_message = "Small objects should stay, because moving them costs more than it saves."
+  }
+}
+
+run "events_can_move_to_deep_archive_and_go_after_their_retention" {
+  command = plan
+
+  variables {
+    object_lock    = { enabled = true, mode = "COMPLIANCE", days = 400, years = null }
+    lifecycle_days = { glacier_ir = 90, deep_archive = 180, expire = 400, noncurrent = 400, abort_multipart = 7, athena_results = 30 }
+  }
+
+  assert {
+    condition     = [for rule in aws_s3_bucket_lifecycle_configuration.events.rule : toset([for transition in rule.transition : "${transition.storage_class} ${transition.days}"]) if rule.id == "archive"] == [toset(["GLACIER_IR 90", "DEEP_ARCHIVE 180"])]
+    error_message = "Events should move twice."
+  }
+
+  assert {
+    condition     = [for rule in aws_s3_bucket_lifecycle_configuration.events.rule : rule.expiration[0].days if rule.id == "expire"] == [400]
+    error_message = "Events should go on the day their retention ends."
+  }
+}
+
+run "without_transitions_there_is_no_archive_rule" {
+  command = plan
+
+  variables {
+    lifecycle_days = { glacier_ir = null, deep_archive = null, expire = null, noncurrent = null, abort_multipart = 7, athena_results = 30 }
+  }
+
+  assert {
+    condition     = aws_s3_bucket_lifecycle_configuration.events.rule[*].id == tolist(["noncurrent", "abort-multipart"])
+    error_message = "Events should stay where they are."
+  }
+}
+
+run "what_was_hidden_outlives_its_retention" {
+  command = plan
+
+  assert {
+    condition     = [for rule in aws_s3_bucket_lifecycle_configuration.events.rule : rule.noncurrent_version_expiration[0].noncurrent_days if rule.id == "noncurrent"] == [365]
+    error_message = "Noncurrent versions should stay as long as the retention."
+  }
+}
+
+run "unfinished_uploads_and_old_results_go" {
+  command = plan
+
+  assert {
+    condition     = [for rule in aws_s3_bucket_lifecycle_configuration.events.rule : rule.abort_incomplete_multipart_upload[0].days_after_initiation if rule.id == "abort-multipart"] == [7]
+    error_message = "Unfinished uploads should go after 7 days."
+  }
+
+  assert {
+    condition     = aws_s3_bucket_lifecycle_configuration.results.rule[0].expiration[0].days == 30
+    error_message = "Results should go after 30 days."
+  }
+
+  assert {
+    condition     = !aws_s3_bucket.results.object_lock_enabled
+    error_message = "Results should not be locked."
+  }
+}
+
+run "both_buckets_are_closed_and_take_only_tls" {
+  command = plan
+
+  assert {
+    condition     = keys(aws_s3_bucket_public_access_block.buckets) == ["events", "results"] && alltrue([for block in values(aws_s3_bucket_public_access_block.buckets) : block.block_public_acls && block.block_public_policy && block.ignore_public_acls && block.restrict_public_buckets])
+    error_message = "Nothing should be public."
+  }
+
+  assert {
+    condition     = keys(aws_s3_bucket_ownership_controls.buckets) == ["events", "results"] && alltrue([for controls in values(aws_s3_bucket_ownership_controls.buckets) : controls.rule[0].object_ownership == "BucketOwnerEnforced"])
+    error_message = "ACLs should be off."
+  }
+
+  assert {
+    condition = alltrue([for key, bucket in { events = "auditlake-events-123456789012", results = "auditlake-athena-results-123456789012" } :
+      jsondecode(aws_s3_bucket_policy.buckets[key].policy).Statement[0] == {
+        Sid       = "OnlyTls"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "s3:*"
+        Resource  = ["arn:aws:s3:::${bucket}", "arn:aws:s3:::${bucket}/*"]
+        Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      }
+    ])
+    error_message = "Everybody should be refused without TLS."
+  }
+
+  assert {
+    condition     = alltrue([for policy in values(aws_s3_bucket_policy.buckets) : alltrue([for statement in jsondecode(policy.policy).Statement : statement.Effect == "Deny"])])
+    error_message = "The bucket policy should allow nobody anything."
+  }
+}
+
+run "s3_encrypts_with_its_own_key_by_default" {
+  command = plan
+
+  assert {
+    condition     = alltrue([for encryption in values(aws_s3_bucket_server_side_encryption_configuration.buckets) : one(encryption.rule).apply_server_side_encryption_by_default[0].sse_algorithm == "AES256"])
+    error_message = "Both buckets should be encrypted without any setting."
+  }
+}
+
+run "a_key_of_the_customer_encrypts_both_buckets" {
+  command = plan
+
+  variables {
+    kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/1234"
+  }
+
+  assert {
+    condition     = alltrue([for encryption in values(aws_s3_bucket_server_side_encryption_configuration.buckets) : one(encryption.rule).apply_server_side_encryption_by_default[0].sse_algorithm == "aws:kms" && one(encryption.rule).apply_server_side_encryption_by_default[0].kms_master_key_id == var.kms_key_arn && one(encryption.rule).bucket_key_enabled])
+    error_message = "Both buckets should use the key, through a bucket key."
+  }
+}
+
+run "a_plan_knows_the_buckets" {
+  command = plan
+
+  assert {
+    condition     = output.bucket == { name = "auditlake-events-123456789012", arn = "arn:aws:s3:::auditlake-events-123456789012", events_prefix = "events/", errors_prefix = "errors/" }
+    error_message = "The bucket should be composed, not computed."
+  }
+}

@@ -1,0 +1,97 @@
+mock_provider "aws" {}
+
+variables {
+  account_id = "123456789012"
+}
+
+run "account_id_has_12_digits" {
+  command = plan
+
+  variables {
+    account_id = "12345"
+  }
+
+  expect_failures = [var.account_id]
+}
+
+run "kms_key_arn_is_no_alias" {
+  command = plan
+
+  variables {
+    kms_key_arn = "alias/audit"
+  }
+
+  expect_failures = [var.kms_key_arn]
+}
+
+run "name_fits_into_bucket_names" {
+  command = plan
+
+  variables {
+    name = "Audit_Lake"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "name_has_at_most_32_characters" {
+  command = plan
+
+  variables {
+    name = "a23456789012345678901234567890123"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "region_is_the_code_of_a_region" {
+  command = plan
+
+  variables {
+    region = "Frankfurt"
+  }
+
+  expect_failures = [var.region]
+}
+
+run "the_partition_follows_from_the_region" {
+  command = plan
+
+  variables {
+    region = "us-gov-west-1"
+  }
+
+  assert {
+    condition     = output.stream.arn == "arn:aws-us-gov:firehose:us-gov-west-1:123456789012:deliverystream/auditlake-events"
+    error_message = "ARNs in GovCloud should begin with arn:aws-us-gov."
+  }
+}
+
+run "the_account_is_asked_for_when_it_is_not_given" {
+  command = plan
+
+  variables {
+    account_id = null
+  }
+
+  override_data {
+    target = data.aws_caller_identity.current[0]
+    values = { account_id = "210987654321" }
+  }
+
+  assert {
+    condition     = output.bucket == "auditlake-events-210987654321"
+    error_message = "Names should hold the account that AWS answers."
+  }
+}
+
+run "a_plan_knows_every_name" {
+  command = plan
+
+  assert {
+    condition = [output.stream.name, output.bucket, output.results_bucket, output.database, output.table, output.view, output.workgroup] == [
+      "auditlake-events", "auditlake-events-123456789012", "auditlake-athena-results-123456789012", "audit", "events", "events_deduplicated", "auditlake",
+    ]
+    error_message = "Names should be composed, not computed."
+  }
+}

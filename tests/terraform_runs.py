@@ -1,0 +1,57 @@
+"""Runs Terraform on copies of the stack."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from auditlake.default_plan import copy_stack, init, terraform
+from auditlake.errors import PlanError
+
+MODULES = Path(__file__).parent.parent / "terraform" / "modules"
+
+
+def need_terraform() -> None:
+    """Skip the test where Terraform is not installed; under CI=true it fails instead."""
+    if shutil.which("terraform") is None:
+        reason = "terraform is not on the PATH"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+def initialised(target: Path, module: str | None = None) -> Path:
+    """Copy the stack into `target` and initialise `module` of it, or the root module; returns its folder."""
+    need_terraform()
+    root = copy_stack(target)
+    folder = root / "modules" / module if module else root
+    init(folder)
+    return folder
+
+
+def assert_own_tests_pass(folder: Path) -> None:
+    """Run the module's `terraform test` and assert that every run in its files was run and passed."""
+    runs = sum(len(re.findall(r"^run ", file.read_text(), re.MULTILINE)) for file in (folder / "tests").glob("*.hcl"))
+    output = terraform(folder, "test", "-no-color")
+    assert f"Success! {runs} passed, 0 failed." in output
+
+
+def failure(folder: Path, *args: str) -> str:
+    """Run terraform, assert that it fails, and return what it says in one line."""
+    with pytest.raises(PlanError) as caught:
+        terraform(folder, *args)
+    # Terraform wraps its sentences in a frame.
+    return " ".join(str(caught.value).replace("│", " ").split())
+
+
+def assert_every_rule_has_a_failing_run(module: Path) -> None:
+    """Assert that the module's tests break each of its validations and preconditions at least once."""
+    rules = sum(
+        len(re.findall(r"^ *(validation|precondition) \{", file.read_text(), re.MULTILINE))
+        for file in module.glob("*.tf")
+    )
+    tests = "".join(file.read_text() for file in (module / "tests").glob("*.hcl"))
+    assert rules > 0
+    assert tests.count("expect_failures") >= rules

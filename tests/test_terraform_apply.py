@@ -1,0 +1,63 @@
+"""The whole stack, applied by the real provider to moto, planned again, and destroyed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from auditlake.default_plan import copy_stack, init, terraform
+from tests.terraform_moto import moto, override
+from tests.terraform_runs import need_terraform
+
+
+def changes(planned: dict[str, Any]) -> dict[str, list[str]]:
+    """Return the actions of a plan that would do something, by address."""
+    return {
+        change["address"]: change["change"]["actions"]
+        for change in planned["resource_changes"]
+        if change["change"]["actions"] != ["no-op"]
+    }
+
+
+def client(service: str, url: str) -> Any:  # noqa: ANN401  # boto3 makes its clients at run time
+    """Return a client of a service of moto."""
+    return boto3.client(
+        service,  # type: ignore[call-overload]  # one of many literals
+        endpoint_url=url,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",  # noqa: S106  # moto takes any
+    )
+
+
+def test_the_stack_applies_settles_and_destroys(tmp_path: Path) -> None:
+    """One apply makes everything, a second plan finds nothing to do, and a destroy leaves nothing."""
+    need_terraform()
+    with moto() as url:
+        root = copy_stack(tmp_path / "stack", override(url))
+        init(root)
+        settings = '-var=logs={"own_api_gateway_settings":true}'
+        terraform(root, "apply", "-no-color", "-input=false", "-auto-approve", settings)
+        outputs = {name: output["value"] for name, output in json.loads(terraform(root, "output", "-json")).items()}
+        made = {
+            "stream": client("firehose", url).list_delivery_streams()["DeliveryStreamNames"],
+            "apis": [api["name"] for api in client("apigateway", url).get_rest_apis()["items"]],
+            "functions": sorted(f["FunctionName"] for f in client("lambda", url).list_functions()["Functions"]),
+            "tables": sorted(t["Name"] for t in client("glue", url).get_tables(DatabaseName="audit")["TableList"]),
+            "lock": client("s3", url).get_object_lock_configuration(Bucket=outputs["bucket"]),
+        }
+        terraform(root, "plan", "-no-color", "-input=false", "-out=again", settings)
+        again = json.loads(terraform(root, "show", "-json", "again"))
+        terraform(root, "destroy", "-no-color", "-input=false", "-auto-approve", settings)
+        left = terraform(root, "state", "list"), client("s3", url).list_buckets()["Buckets"]
+
+    assert made["stream"] == [outputs["stream"]["name"]]
+    assert made["apis"] == ["auditlake"]
+    assert made["functions"] == ["auditlake-receiver", "auditlake-transform"]
+    assert made["tables"] == [outputs["table"], outputs["view"]]
+    retention = made["lock"]["ObjectLockConfiguration"]["Rule"]["DefaultRetention"]
+    assert (retention["Mode"], retention["Days"]) == ("GOVERNANCE", 365)
+    assert outputs["try_it"].endswith(f" {outputs['endpoint']}/events")
+    assert changes(again) == {}
+    assert left == ("", [])

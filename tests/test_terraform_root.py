@@ -1,0 +1,165 @@
+"""The root module: its form, its variables, and what a plan of the defaults holds."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from auditlake.default_plan import ACCOUNT_ID, plan, terraform
+from tests.terraform_runs import (
+    MODULES,
+    assert_every_rule_has_a_failing_run,
+    assert_own_tests_pass,
+    failure,
+    initialised,
+)
+
+# AWS knows no tags for these, or they are part of something that has them.
+UNTAGGED = {
+    "aws_api_gateway_deployment",
+    "aws_api_gateway_method_settings",
+    "aws_athena_named_query",
+    "aws_cloudwatch_log_stream",
+    "aws_glue_catalog_table",
+    "aws_iam_role_policy",
+    "aws_lambda_permission",
+    "aws_s3_bucket_lifecycle_configuration",
+    "aws_s3_bucket_object_lock_configuration",
+    "aws_s3_bucket_ownership_controls",
+    "aws_s3_bucket_policy",
+    "aws_s3_bucket_public_access_block",
+    "aws_s3_bucket_server_side_encryption_configuration",
+    "aws_s3_bucket_versioning",
+}
+NAME_ATTRIBUTES = ("name", "bucket", "function_name")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An initialised copy of the root module."""
+    return initialised(tmp_path_factory.mktemp("stack"))
+
+
+@pytest.fixture(scope="module")
+def planned(root: Path) -> dict[str, Any]:
+    """The plan of the defaults, made offline."""
+    return plan(root, {"account_id": ACCOUNT_ID})
+
+
+def resources(module: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the resources of a module of the planned values and of those below it."""
+    yield from module.get("resources", [])
+    for child in module.get("child_modules", []):
+        yield from resources(child)
+
+
+def names(planned: dict[str, Any]) -> set[tuple[str, str, str]]:
+    """Return type, name and container of everything in a plan that has a name of its own in the account."""
+    found = set()
+    for resource in resources(planned["planned_values"]["root_module"]):
+        values = resource["values"]
+        if resource["type"] in UNTAGGED - {"aws_glue_catalog_table"} | {"aws_api_gateway_stage"}:
+            continue  # it belongs to something that has a name
+        name = next((values[attribute] for attribute in NAME_ATTRIBUTES if attribute in values), None)
+        if name is not None:  # the execution log's holds the id that AWS gives the API
+            found.add((resource["type"], values.get("database_name", ""), name))
+    return found
+
+
+def test_every_file_is_formatted(root: Path) -> None:
+    """Every Terraform file, tests included, is as `terraform fmt` writes it."""
+    (root / "override.tf").rename(root / "override.kept")
+    try:
+        terraform(root, "fmt", "-check", "-recursive", "-diff", "-no-color")
+    finally:
+        (root / "override.kept").rename(root / "override.tf")
+
+
+def test_the_stack_is_valid(root: Path) -> None:
+    """The real provider's schema takes the whole stack."""
+    assert json.loads(terraform(root, "validate", "-json"))["diagnostics"] == []
+
+
+def test_own_tests_pass(root: Path) -> None:
+    """The runs in terraform/tests pass with a mocked provider."""
+    assert_own_tests_pass(root)
+
+
+def test_every_rule_has_a_failing_run() -> None:
+    """Each validation of the root's variables is broken by a run of its tests."""
+    assert_every_rule_has_a_failing_run(MODULES.parent)
+
+
+def test_main_holds_the_modules_in_path_order_and_nothing_else() -> None:
+    """A reader of main.tf sees the path: ingest, delivery, storage, catalog."""
+    blocks = re.findall(r'^(\w+) "?(\w*)', (MODULES.parent / "main.tf").read_text(), re.MULTILINE)
+    assert blocks == [("module", name) for name in ("ingest", "delivery", "storage", "catalog")]
+
+
+def test_a_missing_package_is_told_with_the_command_that_makes_it(root: Path) -> None:
+    """Without the Lambdas' packages, plan says to run build.py instead of failing over a file name."""
+    package = root.parent / "dist" / "receiver.zip"
+    package.rename(package.with_suffix(".kept"))
+    try:
+        said = failure(root, "plan", "-no-color", f"-var=account_id={ACCOUNT_ID}")
+    finally:
+        package.with_suffix(".kept").rename(package)
+    assert "dist/receiver.zip does not exist: run `python build.py` at the top of the project first." in said
+
+
+def test_the_only_thing_asked_of_aws_is_the_account(root: Path, planned: dict[str, Any]) -> None:
+    """A plan reads no data source once the account is given, so it needs neither network nor credentials."""
+    data = re.findall(r'^data "(\w+)"', "".join(file.read_text() for file in root.rglob("*.tf")), re.MULTILINE)
+    assert data == ["aws_caller_identity"]
+    assert list(resources(planned["prior_state"]["values"].get("root_module", {}))) == []
+
+
+def test_a_plan_knows_what_the_runtime_reads(planned: dict[str, Any]) -> None:
+    """The API's document, the stream's prefixes and processor, and the names are known before the apply."""
+    known = {
+        resource["address"]: resource["values"] for resource in resources(planned["planned_values"]["root_module"])
+    }
+    stream = known["module.delivery.aws_kinesis_firehose_delivery_stream.events"]["extended_s3_configuration"][0]
+    processor = stream["processing_configuration"][0]["processors"][0]
+    assert set(json.loads(known["module.ingest.aws_api_gateway_rest_api.events"]["body"])["paths"]) == {
+        "/events",
+        "/events/batch",
+        "/health",
+    }
+    assert stream["prefix"].startswith("events/audit_type=!{partitionKeyFromLambda:audit_type}/year=")
+    assert processor["parameters"] == [
+        {
+            "parameter_name": "LambdaArn",
+            "parameter_value": f"arn:aws:lambda:us-east-1:{ACCOUNT_ID}:function:auditlake-transform:$LATEST",
+        }
+    ]
+    unknown = {name for name, output in planned["planned_values"]["outputs"].items() if "value" not in output}
+    assert unknown == {"endpoint", "try_it"}
+
+
+def test_everything_that_can_carry_tags_does(planned: dict[str, Any]) -> None:
+    """Each resource that AWS can tag carries application = name."""
+    untagged = {
+        resource["type"]
+        for resource in resources(planned["planned_values"]["root_module"])
+        if resource["values"].get("tags_all") != {"application": "auditlake"}
+    }
+    assert untagged == UNTAGGED
+
+
+def test_two_stacks_fit_into_one_account(root: Path, planned: dict[str, Any]) -> None:
+    """With another name and database, no name of the one stack is a name of the other."""
+    other = plan(root, {"account_id": ACCOUNT_ID, "name": "second", "catalog": '{database="second"}'})
+    assert len(names(planned)) == len(names(other)) > 10
+    assert names(planned) & names(other) == set()
+
+
+def test_the_example_settings_are_accepted(root: Path) -> None:
+    """The settings in terraform.tfvars.example plan, and each commented setting is one that exists."""
+    example = root / "terraform.tfvars.example"
+    variables = set(re.findall(r'^variable "(\w+)"', (root / "variables.tf").read_text(), re.MULTILINE))
+    assert set(re.findall(r"^(?:# )?(\w+) += ", example.read_text(), re.MULTILINE)) <= variables
+    terraform(root, "plan", "-no-color", f"-var=account_id={ACCOUNT_ID}", f"-var-file={example}")
