@@ -21,7 +21,7 @@ lint: $(VENV)/dev
 	@! command -v terraform >/dev/null || terraform fmt -check -recursive terraform
 
 unit: $(VENV)/dev
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadfile
 
 build: ## dist/transform.zip and dist/receiver.zip, which terraform deploys
 	$(PYTHON) build.py

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import httpx
 import pytest
 from moto.apigateway.models import APIGatewayBackend
 from moto.athena.models import athena_backends
@@ -27,7 +28,10 @@ def moto() -> Iterator[str]:
         server.start()
         try:
             host, port = server.get_host_and_port()
-            yield f"http://{host}:{port}"
+            url = f"http://{host}:{port}"
+            # Another test of this process may have made the account before, without AWS's own policies.
+            httpx.post(f"{url}/moto-api/reset").raise_for_status()
+            yield url
         finally:
             server.stop()
 

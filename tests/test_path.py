@@ -66,13 +66,17 @@ def test_raw_is_what_was_posted_with_the_original_whole(sent: Running, plan: Pla
 
 
 def test_partitions_are_right(sent: Running, plan: Plan) -> None:
-    """Each row lies in the partition of its type, and of the day it was received, because these events are old."""
-    rows = select(sent, plan, "SELECT event_type, audit_type, year, month, day, received_at, late FROM events")
-    for event_type, audit_type, year, month, day, received_at, late in rows:
+    """Each row lies in the partition of its type, and of its own day within the window, else of its day of receipt."""
+    columns = "event_type, audit_type, year, month, day, event_time, received_at, late"
+    rows = select(sent, plan, f"SELECT {columns} FROM events")
+    for event_type, audit_type, year, month, day, event_time, received_at, late in rows:
+        ahead = (event_time.date() - received_at.date()).days
+        assert late is not (-7 <= ahead <= 1)
+        placed_by = received_at if late else event_time
         assert audit_type == event_type.partition(".")[0]
-        assert late is True
-        assert (year, month, day) == (f"{received_at:%Y}", f"{received_at:%m}", f"{received_at:%d}")
+        assert (year, month, day) == (f"{placed_by:%Y}", f"{placed_by:%m}", f"{placed_by:%d}")
     assert {row[1] for row in rows} == {"aws", "github"}
+    assert any(row[7] for row in rows), "the CloudTrail events are years old"
 
 
 def test_the_files_open_everywhere_with_the_types_of_the_table(sent: Running, plan: Plan) -> None:

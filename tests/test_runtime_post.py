@@ -114,6 +114,7 @@ def test_a_packed_body_is_unpacked(plan: Plan) -> None:
         (gzip.compress(b" " * (MAX_BODY_BYTES + 1)), "gzip", 413),
         (EVENT, "br", 415),
     ],
+    ids=["no gzip", "cut", "exploding", "unknown encoding"],
 )
 def test_a_body_that_cannot_be_unpacked_is_refused(plan: Plan, body: bytes, encoding: str, status: int) -> None:
     """Broken, cut, exploding and unknown encodings each get their own answer."""
