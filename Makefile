@@ -1,5 +1,7 @@
 # Everything a developer runs; CI calls the same `make test`.
-PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+# The first that answers and is new enough: pyenv puts names on the PATH that answer only when that version is switched on.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 export TF_CLI_CONFIG_FILE ?= /dev/null
@@ -37,7 +39,7 @@ clean:
 	rm -rf $(VENV) dist build data *.egg-info
 
 $(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "auditlake needs Python 3.11 or newer; this is " + sys.version.split()[0] + ": make PYTHON=/path/to/python3.11")'
+	@test -n "$(PYTHON)" || { echo "auditlake needs Python 3.11 or newer, and none is on the PATH: make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/local: pyproject.toml | $(VENV)/bin/python
