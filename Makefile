@@ -8,7 +8,7 @@ export TF_CLI_CONFIG_FILE ?= /dev/null
 # A folder with an unpacked provider, for `terraform init -plugin-dir`; empty, the registry is asked.
 export TF_PLUGIN_DIR ?=
 
-.PHONY: demo test lint unit build plan bench clean
+.PHONY: demo test lint unit build plan parity bench clean
 
 demo: $(VENV)/local ## POST events, store them, ask: the whole pipeline in a minute
 	@$(BIN)/python -m auditlake.demo
@@ -30,6 +30,9 @@ build: ## dist/transform.zip and dist/receiver.zip, which terraform deploys
 
 plan: $(VENV)/dev ## regenerate the plan of the defaults that the package keeps
 	$(BIN)/python -m auditlake.default_plan
+
+parity: $(VENV)/dev ## regenerate docs/parity.md from docs/parity.yaml
+	$(BIN)/python -m auditlake.parity
 
 bench: $(VENV)/dev ## the benchmarks, a table each
 	$(BIN)/python bench/transform.py

@@ -1,5 +1,6 @@
-"""Talks to a running runtime: its status, and the flush of its buffers."""
+"""Talks to a running runtime: its status, the flush of its buffers, and where an event is."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -10,6 +11,8 @@ DEFAULT_URL = "http://127.0.0.1:7070"
 """Where `auditlake up` listens unless told otherwise."""
 FLUSH_TIMEOUT_S = 600
 """How long a flush may take: it transforms and stores all that waits."""
+EXPLAIN_TIMEOUT_S = 300
+"""How long the search for an event may take: it reads through all that waits and all objects."""
 
 
 def get_status(url: str, token: str | None) -> dict[str, Any]:
@@ -22,10 +25,19 @@ def flush(url: str, token: str | None) -> dict[str, Any]:
     return _call("POST", url, "flush", token, FLUSH_TIMEOUT_S)
 
 
-def _call(method: str, url: str, name: str, token: str | None, timeout_s: float) -> dict[str, Any]:
+def get_explanation(url: str, token: str | None, event_id: str) -> dict[str, Any]:
+    """Return where the runtime at `url` finds an event; raises ControlError."""
+    return _call("GET", url, "explain", token, EXPLAIN_TIMEOUT_S, {"event_id": event_id})
+
+
+def _call(
+    method: str, url: str, name: str, token: str | None, timeout_s: float, parameters: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        response = httpx.request(method, f"{url.rstrip('/')}/_auditlake/{name}", headers=headers, timeout=timeout_s)
+        response = httpx.request(
+            method, f"{url.rstrip('/')}/_auditlake/{name}", headers=headers, params=parameters, timeout=timeout_s
+        )
         content = response.json()
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise ControlError(f"{url} is not a URL of a runtime ({error}); it looks like {DEFAULT_URL}.") from None

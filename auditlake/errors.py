@@ -3,6 +3,7 @@
 AuditlakeError
 ├── PlanError      the Terraform plan cannot be run as it is
 ├── StoreError     an object cannot be written or read
+│   └── S3Error    the bucket refuses a request as S3 does
 ├── QueryError     a query cannot be run
 ├── SendError      events cannot be sent
 ├── MappingError   a mapping file is wrong
@@ -20,6 +21,15 @@ class PlanError(AuditlakeError):
 
 class StoreError(AuditlakeError):
     """An object cannot be written to the store or read from it."""
+
+
+class S3Error(StoreError):
+    """The bucket refuses a request as S3 does; `code` is S3's error code, e.g. AccessDenied."""
+
+    def __init__(self, code: str, message: str) -> None:
+        """Say what was refused and why; `message` is whole sentences."""
+        super().__init__(f"{code}: {message}")
+        self.code = code
 
 
 class QueryError(AuditlakeError):

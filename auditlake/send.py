@@ -38,7 +38,7 @@ _INTERRUPTED_EXIT_CODE = 130
 
 @dataclass(frozen=True)
 class SendOptions:
-    """Where events go and within which limits; bytes are of the body before gzip.
+    """Where events go and within which limits; bytes are of the body before gzip, `auth` signs each request.
 
     A Lambda's request holds 6 MB with the body escaped inside it: 4 MB of JSON fit as base64 too.
     """
@@ -53,6 +53,7 @@ class SendOptions:
     backoff_cap_s: float = 30.0
     retry_after_limit_s: float = 300.0
     timeout_s: float = 60.0
+    auth: httpx.Auth | None = None
 
 
 @dataclass(frozen=True)
@@ -235,7 +236,10 @@ def send(
     summary = Summary()
     began = clock.monotonic()
     headers = {"Authorization": f"Bearer {options.token}"} if options.token else {}
-    with httpx.Client(headers=headers, timeout=options.timeout_s) as client, RejectedFile(rejected_path) as rejects:
+    with (
+        httpx.Client(headers=headers, timeout=options.timeout_s, auth=options.auth) as client,
+        RejectedFile(rejected_path) as rejects,
+    ):
         run = _Run(client, url, options, clock, stop, notice, rejects, summary)
         outgoing = _outgoing(source, options.skip, mapping, summary)
         try:

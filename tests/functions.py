@@ -1,5 +1,7 @@
 """Lambda functions for tests of the runtime: each does one thing that a real function may do."""
 
+import base64
+import json
 import os
 import time
 from typing import Any
@@ -44,3 +46,64 @@ def chatter(event: Any, context: Any) -> Any:  # noqa: ANN401, ARG001 - a handle
 def large(event: Any, context: Any) -> Any:  # noqa: ANN401, ARG001 - a handler's signature
     """Answer with a string of the length asked for."""
     return "x" * int(event)
+
+
+KEYS = {"audit_type": "login", "year": "2026", "month": "11", "day": "24"}
+"""The partition of a record that names no other."""
+
+
+def scripted(event: Any, context: Any) -> Any:  # noqa: ANN401, ARG001 - a handler's signature
+    """Transform records that say what becomes of them: `{"do", "row", "keys"}`; see `whole_batch` and `one_record`."""
+    told = [(record["recordId"], json.loads(base64.b64decode(record["data"]))) for record in event["records"]]
+    for _, one in told:
+        if one["do"] in WHOLE_BATCH:
+            return whole_batch(one["do"])
+    return {"records": [answer for identity, one in told for answer in one_record(identity, one)]}
+
+
+WHOLE_BATCH = ("throw", "hang", "die", "oversize", "unparsable", "no records", "not a list")
+
+
+def whole_batch(what: str) -> Any:  # noqa: ANN401 - a handler gives any JSON
+    """Fail a whole invocation in one way of the table of outcomes."""
+    match what:
+        case "throw":
+            raise ValueError("told to throw")
+        case "hang":
+            time.sleep(60)
+        case "die":
+            os._exit(9)
+        case "oversize":
+            return {"records": [], "rest": "x" * 6_300_000}
+        case "unparsable":
+            return {"records": float("nan")}
+        case "not a list":
+            return {"records": "none"}
+    return {}
+
+
+def one_record(identity: str, told: dict[str, Any]) -> list[dict[str, Any]]:
+    """Answer for one record in one way of the table of outcomes."""
+    row = told.get("row", {"event_id": told.get("id")})
+    data = (row if isinstance(row, str) else json.dumps(row)).encode()
+    good = {
+        "recordId": identity,
+        "result": "Ok",
+        "data": base64.b64encode(data).decode(),
+        "metadata": {"partitionKeys": told.get("keys", KEYS)},
+    }
+    match told["do"]:
+        case "missing id":
+            return []
+        case "id twice":
+            return [good, good]
+        case "unknown id":
+            return [good, {**good, "recordId": "a stranger"}]
+        case "no data":
+            return [{**good, "data": None}]
+        case "bad base64":
+            return [{**good, "data": "*"}]
+        case "no metadata":
+            return [{name: value for name, value in good.items() if name != "metadata"}]
+        case result:
+            return [{**good, "result": result}]

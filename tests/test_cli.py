@@ -4,8 +4,10 @@ import csv
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -124,7 +126,7 @@ def test_path_and_queries_need_no_runtime() -> None:
 
 def test_every_command_has_help_with_an_example() -> None:
     """Help is there for each command, and shows how it is typed."""
-    for command in ("up", "send", "flush", "status", "query", "queries", "path"):
+    for command in ("up", "send", "flush", "status", "query", "queries", "path", "doctor"):
         assert f"Example: auditlake {command}" in auditlake(command, "--help", COLUMNS="200").stdout
 
 
@@ -152,6 +154,26 @@ def test_up_tells_what_it_does_and_does_not(running: Running) -> None:
 
     assert f"POST {running.url}/events" in lines
     assert "auditlake flush" in lines
-    assert "Authentication: none" in lines
+    assert "NO AUTHENTICATION" in lines
     assert "Object Lock" in lines
     assert httpx.get(f"{running.url}/health").json() == {"status": "ok"}
+
+
+def test_status_goes_on_until_it_is_interrupted(asked: Running) -> None:
+    """`status --watch` shows the status again and again, and Ctrl-C ends it without an error."""
+    command = [sys.executable, "-m", "auditlake", "status", "--watch"]
+    environment = {**os.environ, "AUDITLAKE_URL": asked.url}
+    for options, shown in ((["--json"], '"stream": "auditlake-events"'), ([], "Delivery stream auditlake-events")):
+        watch = subprocess.Popen(
+            [*command, *options], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert watch.stdout is not None
+        if options:
+            assert [shown in watch.stdout.readline() for _ in range(2)] == [True, True]
+        else:
+            # Standard output is no terminal here, where Live prints only what it shows last.
+            time.sleep(2)
+        watch.send_signal(signal.SIGINT)
+        rest, errors = watch.communicate(timeout=30)
+        assert (watch.returncode, errors) == (0, "")
+        assert options or shown in rest

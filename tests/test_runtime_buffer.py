@@ -168,3 +168,28 @@ def test_the_buffer_is_one_plain_sqlite_file(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "buffer.sqlite") as connection:
         assert connection.execute("SELECT data FROM accepted").fetchall() == [(b"a",)]
     connection.close()
+
+
+def test_what_was_taken_is_skipped(tmp_path: Path) -> None:
+    """After a sequence number come the records behind it, and the oldest arrival is theirs."""
+    buffer = Buffer(tmp_path / "buffer.sqlite")
+    first, second = accept(buffer, b"a", arrival_ms=1)[0], accept(buffer, b"bb", arrival_ms=2)[0]
+
+    assert [r.seq for r in buffer.next_batch(100, 100, after=first)] == [second]
+    assert buffer.waiting(after=first) == Waiting(2, 3, 2)
+    assert buffer.waiting(after=second) == Waiting(2, 3, None)
+    buffer.close()
+
+
+def test_counts_and_the_day_of_making_survive_a_restart(tmp_path: Path) -> None:
+    """What was counted adds up over restarts, and the buffer knows when it was made."""
+    buffer = Buffer(tmp_path / "buffer.sqlite")
+    buffer.count({"deliveries.failed": 2})
+    created = buffer.created_ms
+    buffer.close()
+    again = Buffer(tmp_path / "buffer.sqlite")
+    again.count({"deliveries.failed": 1})
+
+    assert again.counters() == {"deliveries.failed": 3}
+    assert again.created_ms == created
+    again.close()

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from auditlake.errors import PlanError
-from auditlake.runtime.columns import arrow_schema, arrow_type
+from auditlake.runtime.columns import INVALID_SCHEMA, arrow_schema, arrow_type, hive_scalar
 from auditlake.runtime.plan import Column
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -54,8 +54,8 @@ def test_every_type_that_firehose_converts_has_an_arrow_type(hive: str, expected
     [
         ("uniontype<int,string>", "uniontype is not converted by Firehose"),
         ("set<string>", "set is not converted by Firehose"),
-        ("binary", "the OpenX JSON SerDe does not support binary"),
-        ("array<binary>", "the OpenX JSON SerDe does not support binary"),
+        ("binary", f"{INVALID_SCHEMA}, which every record would fail with"),
+        ("array<binary>", f"{INVALID_SCHEMA}, which every record would fail with"),
         ("String", "expected a type in lower case at `String`"),
         ("", "expected a type in lower case at the end"),
         ("array<string", "expected `>` at the end"),
@@ -82,6 +82,26 @@ def test_any_other_type_is_refused_by_name(hive: str, reason: str) -> None:
     assert str(caught.value).startswith(f"The column c has the type {hive}: ")
     assert reason in str(caught.value)
     assert "Allowed are boolean, tinyint" in str(caught.value)
+
+
+def test_binary_is_refused_in_the_words_of_aws() -> None:
+    """The sentence that AWS writes for every record of such a table (D4) is told at start."""
+    assert INVALID_SCHEMA == (
+        "DataFormatConversion.InvalidSchema: The schema is invalid. One or more columns have types that are not "
+        "supported by org.openx.data.JsonSerDe"
+    )
+
+
+@pytest.mark.parametrize(
+    "hive",
+    [
+        *("boolean", "tinyint", "smallint", "int", "bigint", "float", "double", "decimal(5,2)", "string", "date"),
+        "timestamp",
+    ],
+)
+def test_a_scalar_is_named_by_its_hive_type(hive: str) -> None:
+    """Messages call a type what the Glue table calls it."""
+    assert hive_scalar(arrow_type(Column("c", hive))) == hive
 
 
 def test_the_schema_keeps_the_columns_and_their_order() -> None:

@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 
 from auditlake.errors import PlanError
-from auditlake.runtime.deliver import FirehoseIntegration, LambdaIntegration, MockIntegration
+from auditlake.runtime.deliver import (
+    MAX_EVENT_BYTES,
+    FirehoseIntegration,
+    LambdaIntegration,
+    MockIntegration,
+    Responses,
+)
 from auditlake.runtime.exchange import GatewayError, Operation, Request, Response
 from auditlake.runtime.function import FunctionError
 from auditlake.runtime.plan import Plan
@@ -122,7 +128,15 @@ def test_bytes_that_are_no_text_are_refused_rather_than_altered(plan: Plan) -> N
     ("members", "words"),
     [
         ({"uri": "arn:aws:apigateway:us-east-1:sqs:action/SendMessage"}, "sqs:action"),
-        ({"passthroughBehavior": "when_no_match"}, "passthroughBehavior"),
+        ({"passthroughBehavior": "sometimes"}, "passthroughBehavior"),
+        ({"timeoutInMillis": 49}, "49"),
+        ({"timeoutInMillis": 29_001}, "29001"),
+        ({"contentHandling": "CONVERT_TO_BINARY"}, "contentHandling"),
+        ({"requestParameters": {"integration.request.header.X-Amz-Target": "'x'"}}, "X-Amz-Target"),
+        ({"requestTemplates": {"application/json": "$input.body.hashCode()"}}, "hashCode"),
+        ({"responses": {"4(": {"statusCode": "200"}}}, "cannot be read"),
+        ({"responses": {"default": {"statusCode": "200", "contentHandling": "CONVERT_TO_TEXT"}}}, "contentHandling"),
+        ({"responses": {"default": {"responseTemplates": {"a/b": "$input.path('$').wait()"}}}}, "wait"),
         (
             {"responses": {"default": {"statusCode": "200", "responseParameters": {"method.response.header.X": "y"}}}},
             "X",
@@ -130,9 +144,150 @@ def test_bytes_that_are_no_text_are_refused_rather_than_altered(plan: Plan) -> N
     ],
 )
 def test_what_is_not_implemented_stops_the_runtime(plan: Plan, members: dict[str, Any], words: str) -> None:
-    """Another service, passthrough, or a header from the integration is refused at start."""
+    """What the document asks for in vain is named at start, not found out by an event."""
     with pytest.raises(PlanError, match=words):
         FirehoseIntegration(operation(plan, **members), ScriptedApi(200, {}))
+
+
+PASSTHROUGH = [
+    # The documented table: behaviour, media type of the one template, content type, what becomes of the request.
+    ("when_no_match", "application/json", None, "template"),
+    ("when_no_templates", "application/json", None, "template"),
+    ("never", "application/json", None, "template"),
+    ("when_no_match", "application/json", "application/json", "template"),
+    ("when_no_templates", "application/json", "application/json", "template"),
+    ("never", "application/json", "application/json", "template"),
+    ("when_no_match", "application/json", "application/xml", "as it is"),
+    ("when_no_templates", "application/json", "application/xml", "415"),
+    ("never", "application/json", "application/xml", "415"),
+    ("when_no_match", "application/xml", None, "as it is"),
+    ("when_no_templates", "application/xml", None, "415"),
+    ("never", "application/xml", None, "415"),
+    ("when_no_match", "application/xml", "application/json", "as it is"),
+    ("when_no_templates", "application/xml", "application/json", "415"),
+    ("never", "application/xml", "application/json", "415"),
+    ("when_no_match", "application/xml", "application/xml", "template"),
+    ("when_no_templates", "application/xml", "application/xml", "template"),
+    ("never", "application/xml", "application/xml", "template"),
+    ("when_no_match", "", "application/json", "as it is"),
+    ("when_no_templates", "", "application/json", "as it is"),
+    ("never", "", "application/json", "415"),
+]
+
+
+@pytest.mark.parametrize(("behaviour", "templated", "content_type", "becomes"), PASSTHROUGH)
+def test_passthrough_follows_the_documented_table(
+    plan: Plan, behaviour: str, templated: str, content_type: str | None, becomes: str
+) -> None:
+    """Behaviour, template and content type decide between the template, the body as it is, and a 415."""
+    api = ScriptedApi(200, {"RecordId": "r"})
+    templates = {templated: '{"by": "template"}'} if templated else {}
+    changed = operation(plan, passthroughBehavior=behaviour.upper(), requestTemplates=templates)
+    headers = {"content-type": content_type} if content_type else {}
+    answering = FirehoseIntegration(changed, api).answer(Request("POST", "/events", "", headers, EVENT, ""), context())
+    if becomes == "415":
+        with pytest.raises(GatewayError, match="Unsupported Media Type"):
+            asyncio.run(answering)
+        assert api.calls == []
+    else:
+        assert asyncio.run(answering).status == 202
+        assert api.calls[0][1] == ({"by": "template"} if becomes == "template" else json.loads(EVENT))
+
+
+def test_without_a_passthrough_behaviour_the_body_passes_when_nothing_matches(plan: Plan) -> None:
+    """API Gateway's default is WHEN_NO_MATCH."""
+    definition = operation(plan).definition
+    key = "x-amazon-apigateway-integration"
+    integration = {name: value for name, value in definition[key].items() if name != "passthroughBehavior"}
+    api = ScriptedApi(200, {"RecordId": "r"})
+    asyncio.run(
+        FirehoseIntegration(Operation("POST", "/events", {**definition, key: integration}), api).answer(
+            Request("POST", "/events", "", {"content-type": "text/plain"}, EVENT, ""), context()
+        )
+    )
+
+    assert api.calls[0][1] == json.loads(EVENT)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(400, b"matched whole"), (4000, b"by default"), (302, b"by default"), (503, b"first of two")]
+)
+def test_the_pattern_must_match_the_whole_status(plan: Plan, status: int, body: bytes) -> None:
+    """A selection pattern is matched against all of the status; what none matches takes the default response."""
+    responses = {
+        r"4\d{2}": {"statusCode": "400", "responseTemplates": {"application/json": "matched whole"}},
+        r"5\d{2}": {"statusCode": "503", "responseTemplates": {"application/json": "first of two"}},
+        "503": {"statusCode": "503", "responseTemplates": {"application/json": "second of two"}},
+        "default": {"statusCode": "202", "responseTemplates": {"application/json": "by default"}},
+    }
+    assert Responses(operation(plan, responses=responses), {}).map(status, "{}", context()).body == body
+
+
+@pytest.mark.parametrize(
+    "responses",
+    [
+        {r"4\d{2}": {"statusCode": "400"}},
+        {"default": {"statusCode": "299"}},
+        {
+            "default": {
+                "statusCode": "202",
+                "responseTemplates": {"application/json": "#set($context.responseOverride.status = 299)"},
+            }
+        },
+        {
+            "default": {
+                "statusCode": "202",
+                "responseTemplates": {
+                    "application/json": "#set($context.responseOverride.status = 400)"
+                    "#set($context.responseOverride.status = 400)"
+                },
+            }
+        },
+    ],
+    ids=["no default", "undeclared status", "undeclared override", "second override"],
+)
+def test_a_response_that_is_configured_wrongly_is_a_500(plan: Plan, responses: dict[str, Any]) -> None:
+    """Nothing that matches, a status that the method does not declare, and a second override are the API's fault."""
+    with pytest.raises(GatewayError) as caught:
+        Responses(operation(plan, responses=responses), {}).map(200, "{}", context())
+
+    assert caught.value.type == "API_CONFIGURATION_ERROR"
+
+
+def test_an_override_holds_after_the_whole_template(plan: Plan) -> None:
+    """Status and header are overridden once the template has run, the header above the mapped one."""
+    template = (
+        "#set($r = $input.path('$'))#if($r.FailedPutCount != 0)#set($context.responseOverride.status = 503)"
+        "#set($context.responseOverride.header.content-type = 'text/plain')#end$input.json('$')"
+    )
+    responses = {
+        "default": {
+            "statusCode": "202",
+            "responseParameters": {"method.response.header.Content-Type": "'application/json'"},
+            "responseTemplates": {"application/json": template},
+        }
+    }
+    mapped = Responses(operation(plan, responses=responses), {})
+
+    failed = mapped.map(200, '{"FailedPutCount": 2}', context())
+    assert (failed.status, failed.headers["content-type"], failed.body) == (503, "text/plain", b'{"FailedPutCount": 2}')
+    passed = mapped.map(200, '{"FailedPutCount": 0}', context())
+    assert (passed.status, passed.headers["content-type"]) == (202, "application/json")
+
+
+def test_a_stream_that_does_not_answer_in_time_is_a_504(plan: Plan) -> None:
+    """The integration's time limit ends the wait."""
+
+    class Hanging:
+        async def call(self, operation: str, body: bytes | str) -> Response:  # noqa: ARG002 - the protocol
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    integration = FirehoseIntegration(operation(plan, timeoutInMillis=50), Hanging())
+    with pytest.raises(GatewayError) as caught:
+        asyncio.run(integration.answer(Request("POST", "/events", "", {}, EVENT, ""), context()))
+
+    assert caught.value.type == "INTEGRATION_TIMEOUT"
 
 
 def test_a_broken_template_is_the_apis_fault(plan: Plan) -> None:
@@ -190,19 +345,45 @@ def test_bytes_travel_as_base64(body: bytes, content_type: str) -> None:
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
-        (FunctionError("error", "m"), "INTEGRATION_FAILURE"),
-        (FunctionError("timeout", "m"), "INTEGRATION_TIMEOUT"),
-        (b"[]", "INTEGRATION_FAILURE"),
-        (b'{"body": "x"}', "INTEGRATION_FAILURE"),
-        (b"not json", "INTEGRATION_FAILURE"),
+        (FunctionError("error", "m"), ("DEFAULT_5XX", 502)),
+        (FunctionError("timeout", "m"), ("INTEGRATION_TIMEOUT", None)),
+        (b"[]", ("DEFAULT_5XX", 502)),
+        (b'{"body": "x"}', ("DEFAULT_5XX", 502)),
+        (b'{"statusCode": 200, "multiValueHeaders": {"a": 5}}', ("DEFAULT_5XX", 502)),
+        (b"not json", ("DEFAULT_5XX", 502)),
     ],
 )
-def test_a_function_that_fails_is_a_gateway_response(answer: bytes | FunctionError, kind: str) -> None:
-    """An error, a timeout and a malformed answer are never taken for success."""
+def test_a_function_that_fails_is_a_gateway_response(
+    answer: bytes | FunctionError, kind: tuple[str, int | None]
+) -> None:
+    """An error and a malformed answer are a 502, a timeout a 504; neither is ever taken for success."""
     with pytest.raises(GatewayError) as caught:
         invoke(ScriptedProcess(answer))
 
-    assert caught.value.type == kind
+    assert (caught.value.type, caught.value.status) == kind
+
+
+def test_an_event_that_lambda_would_not_take_is_too_large() -> None:
+    """A body whose event exceeds Lambda's 6 MB never reaches the function."""
+    process = ScriptedProcess(b'{"statusCode": 200}')
+    with pytest.raises(GatewayError) as caught:
+        invoke(process, b"x" * MAX_EVENT_BYTES)
+
+    assert caught.value.type == "REQUEST_TOO_LARGE"
+    assert process.events == []
+
+
+def test_repeated_parameters_and_headers_reach_and_leave_a_function() -> None:
+    """The event has every value of a name, and an answer may give a header several."""
+    process = ScriptedProcess(b'{"statusCode": 200, "headers": {"A": 1}, "multiValueHeaders": {"Via": ["x", "y"]}}')
+    integration = LambdaIntegration([process], [], stage_variables={"table": "events"})
+    request = Request("POST", "/events/batch", "a=1&a=2&b=", {}, EVENT, "10.1.2.3")
+    response = asyncio.run(integration.answer(request, context()))
+
+    (event,) = process.events
+    assert event["multiValueQueryStringParameters"] == {"a": ["1", "2"], "b": [""]}
+    assert (event["queryStringParameters"], event["stageVariables"]) == ({"a": "2", "b": ""}, {"table": "events"})
+    assert (response.headers["a"], response.headers["via"]) == ("1", "x, y")
 
 
 def test_a_mock_answers_its_template(plan: Plan) -> None:
@@ -211,3 +392,23 @@ def test_a_mock_answers_its_template(plan: Plan) -> None:
     response = asyncio.run(MockIntegration(health).answer(Request("GET", "/health", "", {}, b"", ""), context()))
 
     assert (response.status, response.body) == (200, b'{"status": "ok"}')
+
+
+@pytest.mark.parametrize("template", ['{"statusCode": 503}', '{"status": 200}', "no json", None])
+def test_a_mock_answers_with_the_status_that_its_template_says(plan: Plan, template: str | None) -> None:
+    """The template's statusCode selects the response; without one the API is configured wrongly."""
+    definition = dict(plan.api.document["paths"]["/health"]["get"])
+    definition["responses"] = {"200": {}, "503": {}}
+    definition["x-amazon-apigateway-integration"] = {
+        "type": "mock",
+        "requestTemplates": {"application/json": template} if template else {},
+        "responses": {"5..": {"statusCode": "503"}, "default": {"statusCode": "200"}},
+    }
+    mock = MockIntegration(Operation("GET", "/health", definition))
+    answering = mock.answer(Request("GET", "/health", "", {}, b"", ""), context())
+    if template == '{"statusCode": 503}':
+        assert asyncio.run(answering).status == 503
+    else:
+        with pytest.raises(GatewayError) as caught:
+            asyncio.run(answering)
+        assert caught.value.type == ("API_CONFIGURATION_ERROR" if template else "UNSUPPORTED_MEDIA_TYPE")

@@ -4,18 +4,18 @@ import asyncio
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from botocore.exceptions import ClientError
 
 from auditlake.runtime.buffer import Buffer
 from auditlake.runtime.exchange import Response
-from auditlake.runtime.firehose_api import MAX_BATCH_BYTES, MAX_RECORD_BYTES, FirehoseApi
+from auditlake.runtime.firehose_api import MAX_BATCH_BYTES, FirehoseApi
 from auditlake.runtime.plan import Plan
-from tests.conftest import Running
+
+MAX_RECORD_BYTES = 1_024_000
 
 
 @pytest.fixture
@@ -115,21 +115,50 @@ def test_a_buffer_that_cannot_be_written_is_service_unavailable(plan: Plan, tmp_
     assert (response.status, answer["__type"]) == (503, "ServiceUnavailableException")
 
 
-def test_the_aws_sdk_puts_and_reads_every_answer(running: Running, plan: Plan) -> None:
-    """boto3 delivers to the runtime, and understands its errors."""
-    client = boto3.client(
-        "firehose",
-        endpoint_url=running.url,
-        region_name=plan.region,
-        aws_access_key_id="any",
-        aws_secret_access_key="any",  # noqa: S106 - the runtime asks for none
-    )
+def test_the_one_stream_is_listed_page_by_page(plan: Plan, buffer: Buffer) -> None:
+    """The stream comes before a later start, not after it, and only under its own type."""
     name = plan.stream.name
-    event = b'{"id":"sdk","eventType":"login","timestamp":"2026-11-24T03:00:00Z","actor":{"userId":"u"}}'
+    for parameters, names in (
+        ({}, [name]),
+        ({"ExclusiveStartDeliveryStreamName": "a"}, [name]),
+        ({"ExclusiveStartDeliveryStreamName": name}, []),
+        ({"DeliveryStreamType": "DirectPut"}, [name]),
+        ({"DeliveryStreamType": "MSKAsSource"}, []),
+    ):
+        answer = call(plan, buffer, "ListDeliveryStreams", parameters)[1]
+        assert answer == {"DeliveryStreamNames": names, "HasMoreDeliveryStreams": False}
 
-    assert client.put_record(DeliveryStreamName=name, Record={"Data": event})["RecordId"]
-    assert client.put_record_batch(DeliveryStreamName=name, Records=[{"Data": event}] * 3)["FailedPutCount"] == 0
-    with pytest.raises(client.exceptions.ResourceNotFoundException, match="gone"):
-        client.put_record(DeliveryStreamName="gone", Record={"Data": event})
-    with pytest.raises(ClientError, match="UnknownOperationException"):
-        client.list_delivery_streams()
+
+def test_tags_are_listed_page_by_page(plan: Plan, buffer: Buffer) -> None:
+    """A limit cuts the tags, says that there are more, and the last key goes on from there."""
+    attributes = {"tags_all": {"a": "1", "b": "2", "c": "3"}}
+    tagged = replace(plan, stream=replace(plan.stream, attributes=attributes))
+    first = call(tagged, buffer, "ListTagsForDeliveryStream", {"DeliveryStreamName": plan.stream.name, "Limit": 2})[1]
+    rest = call(
+        tagged,
+        buffer,
+        "ListTagsForDeliveryStream",
+        {"DeliveryStreamName": plan.stream.name, "ExclusiveStartTagKey": "b"},
+    )[1]
+
+    assert ([tag["Key"] for tag in first["Tags"]], first["HasMoreTags"]) == (["a", "b"], True)
+    assert rest == {"Tags": [{"Key": "c", "Value": "3"}], "HasMoreTags": False}
+
+
+def test_describe_tells_when_the_stream_came_to_be_and_pages_destinations(plan: Plan, buffer: Buffer) -> None:
+    """The stream is as old as its buffer, and after its only destination there is none."""
+    name = {"DeliveryStreamName": plan.stream.name}
+    described = call(plan, buffer, "DescribeDeliveryStream", name)[1]["DeliveryStreamDescription"]
+    start = {"ExclusiveStartDestinationId": described["Destinations"][0]["DestinationId"]}
+    after = call(plan, buffer, "DescribeDeliveryStream", {**name, **start})[1]["DeliveryStreamDescription"]
+
+    assert described["CreateTimestamp"] == buffer.created_ms / 1000
+    assert (after["Destinations"], after["HasMoreDestinations"]) == ([], False)
+
+
+def test_a_target_of_another_service_is_not_known(plan: Plan, buffer: Buffer) -> None:
+    """The operation is looked for under Firehose's own name only."""
+    api = FirehoseApi(plan.stream, buffer)
+    for target in ("Kinesis_20131202.PutRecord", "PutRecord", "", "Firehose_20150804."):
+        content = json.loads(asyncio.run(api.answer(target, b"{}")).body)
+        assert content["__type"] == "UnknownOperationException", target

@@ -1,12 +1,14 @@
 """Functions in processes of their own."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from auditlake.runtime.function import MAX_PAYLOAD_BYTES, FunctionError, FunctionProcess
+from auditlake.runtime.function import MAX_PAYLOAD_BYTES, FunctionError, FunctionPool, FunctionProcess
 from auditlake.runtime.plan import Function
 
 Start = Callable[..., FunctionProcess]
@@ -100,3 +102,52 @@ def test_an_answer_over_lambdas_limit_is_an_error(start: Start) -> None:
     answer = process.invoke(str(MAX_PAYLOAD_BYTES).encode())
     assert isinstance(answer, FunctionError)
     assert "6291556" in answer.message
+
+
+def test_a_pool_answers_while_one_of_its_members_hangs(start: Start) -> None:
+    """An event on which one process hangs holds up no other event."""
+    members = [start("hang", timeout_s=60) for _ in range(2)]
+    pool = FunctionPool(members)
+    with ThreadPoolExecutor(1) as threads:
+        hanging = threads.submit(pool.invoke, b'"hang"')
+        assert [pool.invoke(b'"x"') for _ in range(3)] == [b'"x"'] * 3
+        assert not hanging.done()
+        for member in members:
+            member.close()
+        assert isinstance(hanging.result(timeout=20), FunctionError)
+
+
+class Member:
+    """A function that notes that it was used."""
+
+    def __init__(self) -> None:
+        self.used = 0
+
+    def invoke(self, event: bytes, timeout_s: float | None = None) -> bytes | FunctionError:  # noqa: ARG002 - the seam
+        """Return the event."""
+        self.used += 1
+        return event
+
+
+def test_a_pool_uses_no_more_members_than_it_needs() -> None:
+    """One event after the other is answered by one member, so that the others never start."""
+    members = [Member(), Member()]
+    pool = FunctionPool(members)
+    for _ in range(5):
+        pool.invoke(b"1")
+
+    assert [member.used for member in members] == [5, 0]
+
+
+def test_closing_ends_an_invocation_that_runs(start: Start) -> None:
+    """Nobody waits for a function that hangs when all ends, and none starts again afterwards."""
+    process = start("hang", timeout_s=60)
+    answers: list[bytes | FunctionError] = []
+    invoking = threading.Thread(target=lambda: answers.append(process.invoke(b'"hang"')))
+    assert process.invoke(b'"x"') == b'"x"'
+    invoking.start()
+    process.close()
+    invoking.join(timeout=20)
+
+    assert [answer.kind for answer in answers if isinstance(answer, FunctionError)] == ["error"]
+    assert process.invoke(b'"x"') == FunctionError("error", "The process of f is closed.")

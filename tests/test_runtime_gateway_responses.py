@@ -14,7 +14,7 @@ KEY = "x-amazon-apigateway-gateway-responses"
 CONTEXT = {"extendedRequestId": "id", "httpMethod": "GET", "path": '/a"b'}
 
 
-@pytest.mark.parametrize("name", sorted(DEFAULT_STATUS))
+@pytest.mark.parametrize("name", sorted(set(DEFAULT_STATUS) - {"REQUEST_TOO_LARGE"}))
 def test_every_type_answers_with_json_and_a_sentence(plan: Plan, name: str) -> None:
     """Each response of the plan's document is problem+json, whatever stands in the variables."""
     response = GatewayResponses(plan.api.document).answer(GatewayError(name, 'a "message"', '[a "complaint"]'), CONTEXT)
@@ -55,10 +55,50 @@ def test_an_unknown_variable_is_empty() -> None:
     ("responses", "words"),
     [
         ({"TEAPOT": {}}, "TEAPOT"),
-        ({"THROTTLED": {"responseParameters": {"gatewayresponse.header.X": "method.request.header.Y"}}}, "fixed value"),
+        ({"THROTTLED": {"responseParameters": {"gatewayresponse.header.X": "method.request.body"}}}, "fixed value"),
+        ({"THROTTLED": {"responseParameters": {"gatewayresponse.path.X": "'y'"}}}, r"gatewayresponse\.path\.X"),
     ],
 )
 def test_what_is_not_implemented_stops_the_runtime(responses: dict[str, Any], words: str) -> None:
-    """An unknown type, or a header taken from the request, is refused at start."""
+    """An unknown type, or a header taken from elsewhere, is refused at start."""
     with pytest.raises(PlanError, match=words):
         GatewayResponses({KEY: responses})
+
+
+def test_a_413_cannot_be_customized(plan: Plan) -> None:
+    """Whatever the document says, REQUEST_TOO_LARGE is answered with API Gateway's own body."""
+    response = GatewayResponses(plan.api.document).answer(
+        GatewayError("REQUEST_TOO_LARGE", "Request Too Long"), CONTEXT
+    )
+
+    assert (response.status, response.body) == (413, b'{"message":"Request Too Long"}')
+    assert response.headers["content-type"] == "application/json"
+
+
+def test_the_status_of_a_default_response_changes_all_others() -> None:
+    """DEFAULT_4XX with a status gives it to every type without its own response; an error's own status holds else."""
+    default: dict[str, Any] = {KEY: {"DEFAULT_4XX": {"statusCode": "418"}}}
+
+    assert GatewayResponses(default).answer(GatewayError("THROTTLED", "m"), CONTEXT).status == 418
+    assert GatewayResponses({}).answer(GatewayError("DEFAULT_5XX", "m", status=502), CONTEXT).status == 502
+
+
+def test_headers_and_bodies_take_variables() -> None:
+    """A header may come from context, stage variables and the request; a body from the first two."""
+    response = {
+        "responseParameters": {
+            "gatewayresponse.header.A": "context.extendedRequestId",
+            "gatewayresponse.header.B": "stageVariables.table",
+            "gatewayresponse.header.C": "method.request.header.X-Trace",
+            "gatewayresponse.header.D": "method.request.querystring.q",
+            "gatewayresponse.header.E": "method.request.path.absent",
+        },
+        "responseTemplates": {"application/json": '{"t":"$stageVariables.table","n":"$stageVariables.none"}'},
+    }
+    parameters = {"header": {"x-trace": "t"}, "querystring": {"q": "1"}, "path": {}}
+    answered = GatewayResponses({KEY: {"THROTTLED": response}}, {"table": 'a"b'}).answer(
+        GatewayError("THROTTLED", "m"), CONTEXT, parameters
+    )
+
+    assert [answered.headers[name] for name in "abcde"] == ["id", 'a"b', "t", "1", ""]
+    assert json.loads(answered.body) == {"t": 'a"b', "n": ""}

@@ -106,7 +106,7 @@ def test_a_random_string_is_eleven_letters_and_digits() -> None:
         ({"k": "a\0"}, "partitionKeys values must not hold a slash or NUL: k"),
         ({"k": ".."}, "the object key cannot be stored: a part between slashes is empty, `.` or `..`"),
         ({"k": "."}, "the object key cannot be stored: a part between slashes is empty, `.` or `..`"),
-        ({"k": ".incoming"}, "the object key cannot be stored: `.incoming` is the store's own directory"),
+        ({"k": ".bucket"}, "the object key cannot be stored: `.bucket` is the store's own directory"),
         ({"k": "x" * 300}, "the object key cannot be stored: a part between slashes is longer than 255 bytes"),
         ({"k": "x" * 600}, "the evaluated prefix is 606 characters long; allowed are 512"),
         ({"k": "\ud800"}, "the object key cannot be stored: it is not valid Unicode"),

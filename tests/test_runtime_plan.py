@@ -8,7 +8,18 @@ from typing import Any
 import pytest
 
 from auditlake.errors import PlanError
-from auditlake.runtime.plan import MIB, LambdaProcessor, ObjectLock, Plan, load_plan, parse_plan, read_resources
+from auditlake.runtime.plan import (
+    MIB,
+    Conversion,
+    LambdaProcessor,
+    ObjectLock,
+    OpenX,
+    Plan,
+    Throttle,
+    load_plan,
+    parse_plan,
+    read_resources,
+)
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +103,42 @@ def test_processor_parameters_replace_the_defaults(text: str) -> None:
     assert plan.stream.processor == LambdaProcessor(lambda_arn, MIB // 2, 90, 1)
 
 
+def test_the_options_of_both_serdes_are_the_plans(text: str) -> None:
+    """How JSON is read (D3) and Parquet written (D6) stands in the plan; what it leaves out is AWS's default."""
+    openx = {
+        "case_insensitive": False,
+        "convert_dots_in_json_keys_to_underscores": True,
+        "column_to_json_key_mappings": {"ts": "timestamp"},
+    }
+    parquet = {
+        "compression": "GZIP",
+        "page_size_bytes": 65536,
+        "block_size_bytes": 64 * MIB,
+        "enable_dictionary_compression": True,
+        "max_padding_bytes": 0,
+        "writer_version": "V2",
+    }
+
+    assert parse_plan(with_serdes(text, openx, parquet), "x").stream.conversion == Conversion(
+        "GZIP", 65536, 64 * MIB, True, "V2", OpenX(False, True, (("ts", "timestamp"),))
+    )
+    assert parse_plan(with_serdes(text, {}, {}), "x").stream.conversion == Conversion(
+        "SNAPPY", MIB, 256 * MIB, False, "V1", OpenX(True, False, ())
+    )
+
+
+def with_serdes(text: str, openx: dict[str, Any], parquet: dict[str, Any]) -> str:
+    """Return the plan with these options of the deserializer and the serializer."""
+    configuration = next(
+        r.values for r in read_resources(text, "x") if r.type == "aws_kinesis_firehose_delivery_stream"
+    )["extended_s3_configuration"][0]
+    configuration["data_format_conversion_configuration"][0] |= {
+        "input_format_configuration": [{"deserializer": [{"open_x_json_ser_de": [openx]}]}],
+        "output_format_configuration": [{"serializer": [{"parquet_ser_de": [parquet]}]}],
+    }
+    return changed(text, "aws_kinesis_firehose_delivery_stream", extended_s3_configuration=[configuration])
+
+
 def test_years_of_retention_count_as_days(text: str) -> None:
     """A lock in years is a lock in days."""
     rule = [{"default_retention": [{"mode": "COMPLIANCE", "days": None, "years": 2}]}]
@@ -104,6 +151,42 @@ def test_years_of_retention_count_as_days(text: str) -> None:
 def test_a_plan_without_object_lock_has_none(text: str) -> None:
     """Off is off."""
     assert parse_plan(changed(text, "aws_s3_bucket_object_lock_configuration", rule=[]), "x").bucket.object_lock is None
+
+
+def with_method_settings(text: str, path: str, rate: float, burst: int) -> str:
+    """Return the plan with one more setting of methods."""
+    document = json.loads(text)
+    resource = {
+        "address": "aws_api_gateway_method_settings.more",
+        "mode": "managed",
+        "type": "aws_api_gateway_method_settings",
+        "values": {
+            "method_path": path,
+            "settings": [{"throttling_rate_limit": rate, "throttling_burst_limit": burst}],
+        },
+    }
+    document["planned_values"]["root_module"].setdefault("resources", []).append(resource)
+    return json.dumps(document)
+
+
+@pytest.mark.parametrize("path", ["events/batch/POST", "/events/batch/POST", "events~1batch/POST"])
+def test_methods_have_throttles_of_their_own_beside_the_stages(text: str, path: str) -> None:
+    """A setting names a method by its path, as Terraform or as the API writes it; -1 is the account's quota (F5)."""
+    default = parse_plan(text, "x").api
+    api = parse_plan(with_method_settings(text, path, 5, 10), "x").api
+
+    assert api.throttle == default.throttle
+    assert api.method_throttles == {"events/batch/POST": Throttle(5, 10)}
+    assert parse_plan(with_method_settings(text, path, -1, -1), "x").api.method_throttles == {}
+    unbounded = parse_plan(with_method_settings(text, path, 5, -1), "x").api
+    assert unbounded.method_throttles["events/batch/POST"].burst == 5000
+
+
+def test_stage_variables_are_the_plans(text: str) -> None:
+    """What templates find under $stageVariables stands on the stage."""
+    assert parse_plan(text, "x").api.stage_variables == {}
+    changed_text = changed(text, "aws_api_gateway_stage", variables={"table": "events"})
+    assert parse_plan(changed_text, "x").api.stage_variables == {"table": "events"}
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"planned_values": null}', "not json"])

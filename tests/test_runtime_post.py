@@ -3,16 +3,23 @@
 import asyncio
 import gzip
 import json
+import time
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from auditlake.errors import PlanError
+from auditlake.runtime.authenticate import Authentication, MethodResource, Mode
 from auditlake.runtime.exchange import GatewayError, Operation, Request, Response
-from auditlake.runtime.plan import Api, Plan, Throttle
-from auditlake.runtime.post import MAX_BODY_BYTES, ApiFront, TokenBucket, operations
+from auditlake.runtime.plan import Plan, Throttle
+from auditlake.runtime.post import MAX_BODY_BYTES, MAX_HEADER_BYTES, ApiFront, Throttles, TokenBucket, operations
+from auditlake.runtime.signature import AccessKey
 
 EVENT = b'{"eventType":"login","timestamp":"2026-11-24T03:00:00Z","actor":{"userId":"u"}}'
 
@@ -30,11 +37,21 @@ class Recorder:
 
 
 def front(
-    plan: Plan, recorder: Recorder, token: str | None = None, document: Mapping[str, Any] | None = None
+    plan: Plan,
+    recorder: Recorder,
+    token: str | None = None,
+    document: Mapping[str, Any] | None = None,
+    **limits: Any,  # noqa: ANN401 - members of Api
 ) -> ApiFront:
     """The plan's API before a recorder."""
-    api = Api(plan.api.name, document or plan.api.document, plan.api.stage, plan.api.throttle)
-    return ApiFront(api, lambda _: recorder, plan.account_id, token, clock=lambda: 1_795_490_911.5)
+    api = replace(plan.api, document=document or plan.api.document, **limits)
+    authentication = Authentication(Mode.TOKEN, token) if token else None
+    return ApiFront(api, lambda _: recorder, resource(plan), authentication, clock=lambda: 1_795_490_911.5)
+
+
+def resource(plan: Plan) -> MethodResource:
+    """What IAM calls the plan's API."""
+    return MethodResource(plan.region, plan.account_id, plan.api.name, plan.api.stage)
 
 
 def post(api: ApiFront, body: bytes = EVENT, method: str = "POST", path: str = "/events", **headers: str) -> Response:
@@ -65,6 +82,55 @@ def test_an_event_reaches_its_integration_with_the_servers_context(plan: Plan) -
     assert len(context["extendedRequestId"]) == 16
 
 
+DOCUMENTED = (
+    *("accountId", "apiId", "authorizer", "domainName", "domainPrefix", "extendedRequestId", "httpMethod", "identity"),
+    *("path", "protocol", "requestId", "requestTime", "requestTimeEpoch", "resourceId", "resourcePath", "stage"),
+    "xrayTraceId",
+)
+IDENTITY = (
+    *("accountId", "apiKey", "apiKeyId", "caller", "cognitoAuthenticationProvider", "cognitoAuthenticationType"),
+    *("cognitoIdentityId", "cognitoIdentityPoolId", "principalOrgId", "sourceIp", "user", "userAgent", "userArn"),
+)
+
+
+def test_every_documented_variable_is_there(plan: Plan) -> None:
+    """What API Gateway documents for templates is in the context, null where only AWS has it."""
+    recorder = Recorder()
+    post(front(plan, recorder), host="audit.localhost:7070", user_agent="tests")
+
+    ((_, context),) = recorder.seen
+    assert set(DOCUMENTED) <= set(context)
+    assert set(IDENTITY) <= set(context["identity"])
+    assert (context["domainName"], context["domainPrefix"]) == ("audit.localhost", "audit")
+    assert (context["identity"]["userAgent"], context["stage"]) == ("tests", plan.api.stage)
+    assert context["identity"]["apiKey"] is None
+
+
+def test_a_client_chooses_the_request_id_but_not_the_extended_one(plan: Plan) -> None:
+    """Both ids come back in headers; only the one that the envelope does not use can be chosen."""
+    recorder = Recorder()
+    api = front(plan, recorder)
+    response = post(api, x_amzn_requestid="mine", x_amz_apigw_id="mine")
+
+    ((_, context),) = recorder.seen
+    assert context["requestId"] == response.headers["x-amzn-requestid"] == "mine"
+    assert context["extendedRequestId"] == response.headers["x-amz-apigw-id"] != "mine"
+    assert len(post(api).headers["x-amzn-requestid"]) == 32
+
+
+def test_headers_have_a_limit_together(plan: Plan) -> None:
+    """At 10,240 bytes of values a request passes, one more is refused with the words that users saw."""
+    recorder = Recorder()
+    api = front(plan, recorder)
+    room = MAX_HEADER_BYTES - len("application/json")
+
+    assert post(api, x="v" * room).status == 202
+    response = post(api, x="v" * (room + 1))
+    assert response.status == 431
+    assert "HTTP header is larger than 10240 bytes." in json.loads(response.body)["detail"]
+    assert len(recorder.seen) == 1
+
+
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/events"), ("POST", "/nope"), ("OPTIONS", "/events"), ("GET", "/")]
 )
@@ -92,7 +158,7 @@ def test_a_body_over_the_limit_is_too_large(plan: Plan) -> None:
     response = post(front(plan, Recorder()), b" " * (MAX_BODY_BYTES + 1))
 
     assert response.status == 413
-    assert "10 MB" in problem(response)["detail"]
+    assert json.loads(response.body) == {"message": "Request Too Long"}, "API Gateway lets nobody word a 413"
 
 
 def test_a_packed_body_is_unpacked(plan: Plan) -> None:
@@ -120,7 +186,18 @@ def test_a_body_that_cannot_be_unpacked_is_refused(plan: Plan, body: bytes, enco
     """Broken, cut, exploding and unknown encodings each get their own answer."""
     response = post(front(plan, Recorder()), body, content_encoding=encoding)
 
-    assert problem(response)["status"] == status
+    assert response.status == status
+
+
+def test_every_member_of_a_packed_body_is_read(plan: Plan) -> None:
+    """gzip files put together are one body: nothing after the first of them is lost."""
+    recorder = Recorder()
+    half = len(EVENT) // 2
+    packed = gzip.compress(EVENT[:half]) + gzip.compress(EVENT[half:])
+
+    assert post(front(plan, recorder), packed, content_encoding="gzip").status == 202
+    assert recorder.seen[0][0].body == EVENT
+    assert post(front(plan, recorder), packed + b"rest", content_encoding="gzip").status == 400
 
 
 def test_a_plan_without_compression_hands_packed_bodies_on(plan: Plan) -> None:
@@ -148,7 +225,9 @@ def test_without_the_token_an_iam_method_answers_403(plan: Plan) -> None:
 def test_without_the_token_a_cognito_method_answers_401(plan: Plan) -> None:
     """Where the plan wants Cognito, the answer is UNAUTHORIZED."""
     definition = {**plan.api.document["paths"]["/events"]["post"], "security": [{"cognito": []}]}
-    document = {**plan.api.document, "paths": {"/events": {"post": definition}}}
+    scheme = {"type": "apiKey", "name": "Authorization", "x-amazon-apigateway-authtype": "cognito_user_pools"}
+    components = {**plan.api.document["components"], "securitySchemes": {"cognito": scheme}}
+    document = {**plan.api.document, "paths": {"/events": {"post": definition}}, "components": components}
     api = front(plan, Recorder(), token="s3cret", document=document)  # noqa: S106 - a test's token
 
     assert problem(post(api))["status"] == 401
@@ -170,14 +249,69 @@ def test_the_throttle_lets_the_burst_through_and_then_its_rate() -> None:
 
 def test_a_throttled_request_is_told_when_to_come_again(plan: Plan) -> None:
     """Beyond the stage's burst the answer is 429 with Retry-After."""
-    api = ApiFront(
-        Api("a", plan.api.document, "v1", Throttle(rate=0.001, burst=1)), lambda _: Recorder(), plan.account_id, None
-    )
+    api = front(plan, Recorder(), throttle=Throttle(rate=0.001, burst=1))
     assert post(api).status == 202
     response = post(api)
 
     assert problem(response)["status"] == 429
     assert response.headers["retry-after"] == "1"
+
+
+def test_each_method_has_its_own_bucket_and_limit(plan: Plan) -> None:
+    """A method's own setting goes before the stage's default, and one method's load throttles no other."""
+    own = {"events/POST": Throttle(rate=0.001, burst=2)}
+    api = front(plan, Recorder(), throttle=Throttle(rate=0.001, burst=1), method_throttles=own)
+
+    assert [post(api).status for _ in range(3)] == [202, 202, 429]
+    assert [post(api, path="/events/batch").status for _ in range(2)] == [202, 429]
+    assert post(api, method="GET", path="/health").status == 202
+
+
+def test_the_account_throttles_all_methods_together(plan: Plan) -> None:
+    """Without a limit of the stage the account's burst of 5,000 holds, over all methods, at 10,000 a second."""
+    now = [0.0]
+    throttles = Throttles(replace(plan.api, throttle=None), ["a/POST", "b/POST"], monotonic=lambda: now[0])
+
+    assert all(throttles.take(name) for name in ["a/POST", "b/POST"] * 2500)
+    assert not throttles.take("a/POST")
+    now[0] = 0.1
+    assert [throttles.take("b/POST") for _ in range(1001)] == [True] * 1000 + [False]
+
+
+def test_a_throttled_request_is_answered_before_its_credentials_are_looked_at(plan: Plan) -> None:
+    """Guessing at credentials is throttled too."""
+    api = front(plan, Recorder(), token="s3cret", throttle=Throttle(rate=0.001, burst=1))  # noqa: S106 - a test's token
+
+    assert [post(api, authorization="Bearer guess").status for _ in range(2)] == [403, 429]
+
+
+def test_a_setting_of_a_method_that_is_not_there_stops_the_runtime(plan: Plan) -> None:
+    """A mistyped method path would throttle nothing."""
+    with pytest.raises(PlanError, match="event/POST"):
+        front(plan, Recorder(), method_throttles={"event/POST": Throttle(1, 1)})
+
+
+def test_the_recognised_caller_is_in_the_context(plan: Plan) -> None:
+    """The signer of a request is the identity that templates see, over the whole front."""
+    key = AccessKey("AKID", "secret", "arn:aws:iam::123456789012:user/alice", principal_id="AIDA1")
+    signer = SigV4Auth(Credentials(key.id, key.secret), "execute-api", plan.region)
+    signed = AWSRequest("POST", "http://127.0.0.1/events", {"Content-Type": "application/json"}, gzip.compress(EVENT))
+    signer.add_auth(signed)
+    recorder = Recorder()
+    api = ApiFront(
+        plan.api, lambda _: recorder, resource(plan), Authentication(Mode.PLAN, keys={key.id: key}), clock=time.time
+    )
+    headers = {name.lower(): value for name, value in signed.headers.items()} | {
+        "host": "127.0.0.1",
+        "content-encoding": "gzip",
+    }
+    response = asyncio.run(api.answer(Request("POST", "/events", "", headers, gzip.compress(EVENT), "")))
+
+    ((request, context),) = recorder.seen
+    assert (response.status, request.body) == (202, EVENT), "the signature is over the packed body"
+    assert context["identity"]["userArn"] == key.principal_arn
+    assert context["identity"]["user"] == "AIDA1"
+    assert post(api).status == 403
 
 
 def test_an_integrations_gateway_error_is_answered_by_the_document(plan: Plan) -> None:
@@ -187,7 +321,7 @@ def test_an_integrations_gateway_error_is_answered_by_the_document(plan: Plan) -
         async def answer(self, request: Request, context: dict[str, Any]) -> Response:  # noqa: ARG002 - the protocol
             raise GatewayError("INTEGRATION_TIMEOUT", "Endpoint request timed out")
 
-    api = ApiFront(plan.api, lambda _: Late(), plan.account_id, None)
+    api = ApiFront(plan.api, lambda _: Late(), resource(plan))
     response = post(api)
 
     assert problem(response)["status"] == 504
@@ -198,6 +332,12 @@ def test_paths_with_parameters_are_refused_at_start() -> None:
     """A document that asks for more than the runtime does stops it, naming the path."""
     with pytest.raises(PlanError, match=r"/events/\{id\}"):
         operations({"paths": {"/events/{id}": {"get": {}}}})
+
+
+def test_a_method_for_all_is_refused_at_start() -> None:
+    """The extension for any method is named."""
+    with pytest.raises(PlanError, match="any-method"):
+        operations({"paths": {"/events": {"x-amazon-apigateway-any-method": {}}}})
 
 
 def test_operations_are_read_from_the_document(plan: Plan) -> None:

@@ -1,22 +1,35 @@
 """The runtime as a process: start, stop, who may talk to it, and what survives."""
 
+import contextlib
 import http.client
 import json
+import os
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
+import time
+from importlib import resources
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import boto3
 import httpx
 import pytest
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
+from joserfc import jwt
+from joserfc.jwk import RSAKey
 
 from auditlake.errors import AuditlakeError, PlanError
-from auditlake.runtime.plan import Function, Plan
+from auditlake.runtime.authenticate import Mode
+from auditlake.runtime.plan import Function, Plan, read_resources
+from auditlake.runtime.query import run_query
 from auditlake.runtime.server import Runtime, Settings
+from auditlake.sigv4 import SigV4
 from tests.conftest import Running, Up
+from tests.wire import Resource, client, write_plan
 
 EVENT = {"id": "e", "eventType": "login", "timestamp": "2026-11-24T03:00:00Z", "actor": {"userId": "u"}}
 
@@ -75,13 +88,14 @@ def test_a_port_in_use_is_a_sentence(up: Up) -> None:
 
 
 def test_another_address_needs_a_token() -> None:
-    """What other machines can reach is never open to all of them."""
-    Settings(Path("d"), "127.0.0.1", 0, None).check()
-    Settings(Path("d"), "::1", 0, None).check()
-    Settings(Path("d"), "0.0.0.0", 0, "t").check()  # noqa: S104 - the point of the test
+    """What other machines can reach is never open to all of them, nor is the runtime's own control."""
+    for host, token in (("127.0.0.1", None), ("::1", None), ("localhost", None), ("0.0.0.0", "t")):  # noqa: S104 - the point
+        Settings(Path("d"), host, 0, token).authentication()
     for host in ("0.0.0.0", "::", "audit.example.com"):  # noqa: S104 - the point of the test
-        with pytest.raises(AuditlakeError, match="--token"):
-            Settings(Path("d"), host, 0, None).check()
+        for auth in (None, Mode.NONE, Mode.PLAN):
+            with pytest.raises(AuditlakeError, match="--token"):
+                Settings(Path("d"), host, 0, None, auth=auth).authentication()
+    Settings(Path("d"), "0.0.0.0", 0, "t", auth=Mode.PLAN).authentication()  # noqa: S104 - the point of the test
 
 
 def test_a_token_guards_every_door(up: Up) -> None:
@@ -92,12 +106,179 @@ def test_a_token_guards_every_door(up: Up) -> None:
 
     assert httpx.post(f"{running.url}/events", json=EVENT).status_code == httpx.codes.FORBIDDEN
     assert httpx.post(f"{running.url}/_auditlake/flush").status_code == httpx.codes.UNAUTHORIZED
-    assert httpx.post(running.url, json={}, headers=target).json()["__type"] == "AccessDeniedException"
+    assert httpx.post(running.url, json={}, headers=target).json()["__type"] == "MissingAuthenticationTokenException"
+    named = {**target, "authorization": "AWS4-HMAC-SHA256 Credential=AUDITLAKE/", "x-amz-date": "20261124T000000Z"}
+    assert httpx.post(running.url, json={}, headers=named).json()["__type"] == "MissingAuthenticationTokenException"
     assert httpx.post(f"{running.url}/events", json=EVENT, headers=bearer).status_code == httpx.codes.ACCEPTED
     batch = httpx.post(f"{running.url}/events/batch", json=[EVENT], headers=bearer)
     assert (batch.status_code, batch.json()["accepted"]) == (httpx.codes.ACCEPTED, 1)
     flushed = httpx.post(f"{running.url}/_auditlake/flush", headers=bearer, timeout=60)
     assert flushed.json()["rows"] == 2
+
+
+KEYS = """
+[alice]
+aws_access_key_id = AKIDALICE
+aws_secret_access_key = alices-secret
+principal_arn = arn:aws:iam::123456789012:user/alice
+[bob]
+aws_access_key_id = AKIDBOB
+aws_secret_access_key = bobs-secret
+principal_arn = arn:aws:iam::123456789012:user/bob
+allowed = GET/*
+"""
+
+
+@pytest.fixture(scope="module")
+def guarded(up: Up, tmp_path_factory: pytest.TempPathFactory) -> Running:
+    """A runtime that asks for what the plan of the defaults asks for: IAM."""
+    credentials = tmp_path_factory.mktemp("keys") / "credentials"
+    credentials.write_text(KEYS)
+    return up("--auth", "plan", "--credentials", str(credentials))
+
+
+def send(guarded: Running, profile: str, file: Path, *options: str) -> "subprocess.CompletedProcess[str]":
+    """`auditlake send --auth sigv4` with a profile of a credentials file, as a user of the AWS CLI has one."""
+    credentials = file.parent / "credentials"
+    credentials.write_text(KEYS.replace("principal_arn", "# principal_arn"))
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "AUDITLAKE_"))}
+    own["COLUMNS"] = "1000"
+    aws = {"AWS_SHARED_CREDENTIALS_FILE": str(credentials), "AWS_PROFILE": profile, "AWS_EC2_METADATA_DISABLED": "true"}
+    command = [sys.executable, "-m", "auditlake", "send", str(file), "--url", guarded.url, "--auth", "sigv4", *options]
+    return subprocess.run(command, env={**own, **aws}, capture_output=True, text=True, timeout=60, check=False)
+
+
+def principals(running: Running) -> set[tuple[str, str]]:
+    """Event ids with their principals, after a flush."""
+    running.flush()
+    found = running.auditlake("query", "SELECT event_id, principal FROM events", "--json")
+    return {(row["event_id"], row["principal"]) for row in json.loads(found.stdout)}
+
+
+def test_send_signs_and_the_row_names_the_signer(guarded: Running, plan: Plan, tmp_path: Path) -> None:
+    """Events that `send` signed with a profile are stored with the principal of its key, over both routes."""
+    file = tmp_path / "events.ndjson"
+    file.write_text("\n".join(json.dumps({**EVENT, "id": f"signed-{number}"}) for number in range(3)))
+    sent = send(guarded, "alice", file, "--region", plan.region)
+    assert sent.returncode == 0, sent.stderr
+
+    signer = SigV4(Credentials("AKIDALICE", "alices-secret"), plan.region)
+    one = httpx.post(f"{guarded.url}/events", json={**EVENT, "id": "direct"}, auth=signer)
+    assert one.status_code == httpx.codes.ACCEPTED, one.text
+    alice = "arn:aws:iam::123456789012:user/alice"
+    assert principals(guarded) >= {(name, alice) for name in ("signed-0", "signed-1", "signed-2", "direct")}
+
+
+def test_send_without_the_right_key_is_told_why(guarded: Running, plan: Plan, tmp_path: Path) -> None:
+    """Another region, a principal that may not call, and no signature at all are each refused with a sentence."""
+    file = tmp_path / "events.ndjson"
+    file.write_text(json.dumps(EVENT))
+
+    assert "credentials of the request do not match" in send(guarded, "alice", file, "--region", "eu-west-1").stderr
+    assert "let its policy allow" in send(guarded, "bob", file, "--region", plan.region).stderr
+    unsigned = httpx.post(f"{guarded.url}/events", json=EVENT)
+    assert (unsigned.status_code, "not authenticated" in unsigned.text) == (httpx.codes.FORBIDDEN, True)
+    assert httpx.get(f"{guarded.url}/health").status_code == httpx.codes.OK
+
+
+def test_the_wire_verifies_signatures(guarded: Running, plan: Plan) -> None:
+    """A producer with a given key puts by the AWS SDK; one with a wrong secret or none is refused as AWS does."""
+
+    def put(secret: str) -> str:
+        client = boto3.client(
+            "firehose",
+            endpoint_url=guarded.url,
+            region_name=plan.region,
+            aws_access_key_id="AKIDALICE",
+            aws_secret_access_key=secret,
+        )
+        answer = client.put_record(DeliveryStreamName=plan.stream.name, Record={"Data": json.dumps(EVENT).encode()})
+        return str(answer["RecordId"])
+
+    assert put("alices-secret")
+    with pytest.raises(ClientError, match="InvalidSignatureException"):
+        put("another-secret")
+
+
+def test_a_user_pools_token_is_the_principal(up: Up, tmp_path: Path) -> None:
+    """With a plan that asks for Cognito the token's subject is in the row; without a token the answer is 401."""
+    key = RSAKey.generate_key(2048, {"kid": "k"})
+    (tmp_path / "jwks.json").write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
+    running = up("--auth", "plan", "--jwks", str(tmp_path / "jwks.json"), "--plan", str(cognito_plan(tmp_path)))
+    claims = {
+        "sub": "carol",
+        "iss": "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_x",
+        "exp": int(time.time()) + 600,
+        "token_use": "id",
+    }
+    bearer = {"authorization": "Bearer " + jwt.encode({"alg": "RS256", "kid": "k"}, claims, key)}
+
+    assert httpx.post(f"{running.url}/events", json=EVENT).status_code == httpx.codes.UNAUTHORIZED
+    for path, name in (("events", "direct"), ("events/batch", "batch")):
+        answer = httpx.post(f"{running.url}/{path}", json={**EVENT, "id": name}, headers=bearer)
+        assert answer.status_code == httpx.codes.ACCEPTED, answer.text
+    assert principals(running) == {("direct", "carol"), ("batch", "carol")}
+
+
+def cognito_plan(folder: Path) -> Path:
+    """The plan of the defaults with a Cognito authorizer in its document."""
+    text = resources.files("auditlake.runtime").joinpath("default_plan.json").read_text(encoding="utf-8")
+    content = json.loads(text)
+    (api,) = (r for r in read_resources(text, "the default plan") if r.type == "aws_api_gateway_rest_api")
+    document = json.loads(api.values["body"])
+    document["components"]["securitySchemes"] = {
+        "cognito": {
+            "type": "apiKey",
+            "name": "Authorization",
+            "in": "header",
+            "x-amazon-apigateway-authtype": "cognito_user_pools",
+            "x-amazon-apigateway-authorizer": {
+                "type": "cognito_user_pools",
+                "providerARNs": ["arn:aws:cognito-idp:us-east-1:123456789012:userpool/us-east-1_x"],
+            },
+        }
+    }
+    for route in ("/events", "/events/batch"):
+        document["paths"][route]["post"]["security"] = [{"cognito": []}]
+    path = folder / "plan.json"
+    changed = json.dumps(content).replace(json.dumps(api.values["body"]), json.dumps(json.dumps(document)))
+    assert changed != json.dumps(content)
+    path.write_text(changed)
+    return path
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}, {"host": "evil.example"}],
+    ids=["origin", "site", "rebinding"],
+)
+@pytest.mark.parametrize("path", ["/events", "/_auditlake/flush", "/"])
+def test_a_page_in_a_browser_cannot_write(running: Running, path: str, headers: dict[str, str]) -> None:
+    """Neither the API, nor the control, nor the stream's API takes what a page can have a browser send."""
+    target = {"x-amz-target": "Firehose_20150804.PutRecord"} if path == "/" else {}
+    answer = httpx.post(f"{running.url}{path}", content=json.dumps(EVENT), headers={**headers, **target})
+
+    assert answer.status_code == httpx.codes.FORBIDDEN
+    assert "--auth" in answer.json()["detail"]
+
+
+def test_starting_says_loudly_that_nothing_is_asked_for(up: Up, tmp_path: Path) -> None:
+    """Without authentication the announcement says so in capitals; contradicting options are a sentence."""
+    running = up()
+    assert running.process.stdout is not None
+    said = [running.process.stdout.readline() for _ in range(5)]
+    assert any("NO AUTHENTICATION" in line for line in said), said
+
+    command = [sys.executable, "-m", "auditlake", "up", "--port", "0", "--data", str(tmp_path)]
+    for options, words in (
+        (["--auth", "none", "--token", "t"], "leave one of them out"),
+        (["--auth", "token"], "add --token TOKEN"),
+        (["--auth", "plan"], "--credentials"),
+        (["--auth", "plan", "--credentials", "gone"], "cannot be read"),
+    ):
+        refused = subprocess.run([*command, *options], capture_output=True, text=True, timeout=60, check=False)
+        said_words = " ".join(refused.stderr.split())
+        assert (refused.returncode, words in said_words) == (1, True), said_words
 
 
 def test_a_body_that_never_ends_is_cut_off(running: Running) -> None:
@@ -112,7 +293,7 @@ def test_a_body_that_never_ends_is_cut_off(running: Running) -> None:
     response = connection.getresponse()
 
     assert response.status == http.client.REQUEST_ENTITY_TOO_LARGE
-    assert json.loads(response.read())["status"] == http.client.REQUEST_ENTITY_TOO_LARGE
+    assert json.loads(response.read()) == {"message": "Request Too Long"}
     connection.close()
 
 
@@ -124,12 +305,40 @@ def test_a_client_that_hangs_up_costs_nothing(running: Running) -> None:
     assert httpx.post(f"{running.url}/events", json=EVENT).status_code == httpx.codes.ACCEPTED
 
 
-def test_the_control_knows_two_things(running: Running) -> None:
+def test_the_control_knows_what_it_can_do(running: Running) -> None:
     """Anything else below the control's path is a 404 with a sentence."""
     answer = httpx.get(f"{running.url}/_auditlake/nope")
 
     assert answer.status_code == httpx.codes.NOT_FOUND
-    assert "GET status and POST flush" in answer.json()["detail"]
+    assert "POST flush here" in answer.json()["detail"]
+
+
+def test_explain_asks_which_event(running: Running) -> None:
+    """Without an id there is nothing to look for, and the answer says how to give one."""
+    answer = httpx.get(f"{running.url}/_auditlake/explain")
+
+    assert answer.status_code == httpx.codes.BAD_REQUEST
+    assert "event_id=ID" in answer.json()["detail"]
+
+
+def test_a_runtime_stops_while_a_function_hangs(up: Up, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second Ctrl-C ends it at once, and the record on which the function hangs stays for the next start."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+
+    def change(resource_type: str, values: Resource) -> None:
+        if resource_type == "aws_lambda_function":
+            values.update(handler="functions.scripted", timeout=100)
+
+    running = up("--plan", str(write_plan(tmp_path / "plan.json", change)))
+    client(running).put_record(DeliveryStreamName="auditlake-events", Record={"Data": b'{"do":"hang"}'})
+    running.process.send_signal(signal.SIGINT)
+    assert running.process.stdout is not None
+    while "what is buffered is delivered now" not in running.process.stdout.readline():
+        assert running.process.poll() is None
+    running.process.send_signal(signal.SIGINT)
+    running.process.wait(timeout=30)
+    with contextlib.closing(sqlite3.connect(running.data / "buffer.sqlite")) as connection:
+        assert connection.execute("SELECT data FROM accepted").fetchall() == [(b'{"do":"hang"}',)]
 
 
 def test_a_function_that_is_not_installed_stops_the_runtime(plan: Plan, tmp_path: Path) -> None:
@@ -160,3 +369,13 @@ def test_a_buffer_of_another_making_is_refused(tmp_path: Path, plan: Plan) -> No
 
     with pytest.raises(AuditlakeError, match="cannot be opened"):
         Runtime(plan, Settings(tmp_path, "127.0.0.1", 0, None), 0)
+
+
+def test_a_forwarded_address_is_not_believed(running: Running, plan: Plan) -> None:
+    """The row's source_ip is the address that connected, whatever X-Forwarded-For says."""
+    event = {**EVENT, "id": "forwarded"}
+    httpx.post(f"{running.url}/events", json=event, headers={"x-forwarded-for": "203.0.113.99"})
+    running.flush()
+
+    with run_query(running.data, plan, "SELECT source_ip FROM events WHERE event_id = 'forwarded'") as result:
+        assert list(result.rows()) == [("127.0.0.1",)]

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import re
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -173,7 +175,7 @@ def test_a_dropped_record_leaves_only_a_count(make: Make) -> None:
     stream.put(result="Dropped")
     stream.worker.step(everything=True)
 
-    assert stream.objects("") == []
+    assert [stream.objects(prefix) for prefix in ("events", "errors")] == [[], []]
     assert stream.buffer.counters()["dropped.records"] == 1
 
 
@@ -251,7 +253,7 @@ def test_the_thread_outlives_an_error_of_its_step(make: Make, monkeypatch: pytes
     stream.put(row={"event_id": "a"})
     monkeypatch.setattr("auditlake.runtime.stream.RETRY_STORE_S", 0)
     with monkeypatch.context() as patched:
-        patched.setattr(StreamWorker, "_transform_due", lambda *_: 1 / 0)
+        patched.setattr(StreamWorker, "_take_answers", lambda *_: 1 / 0)
         stream.worker.start()
         assert "division by zero" in str(stream.worker.flush().result(timeout=20).problem)
 
@@ -269,3 +271,189 @@ def test_what_cannot_be_partitioned_or_converted_stops_the_runtime(plan: Plan, t
         with pytest.raises(PlanError):
             StreamWorker(wrong, buffer, ByInstruction(), store)
     buffer.close()
+
+
+class Hanging(ByInstruction):
+    """A transform that hangs on `{"hang": true}` until it is let go."""
+
+    def __init__(self) -> None:
+        self.let_go = threading.Event()
+        self.hangs = threading.Event()
+
+    def invoke(self, event: bytes, timeout_s: float | None = None) -> bytes | FunctionError:
+        """Answer as the records say, or hang."""
+        records = json.loads(event)["records"]
+        if any(json.loads(base64.b64decode(record["data"])).get("hang") for record in records):
+            self.hangs.set()
+            assert self.let_go.wait(timeout=60)
+        return super().invoke(event, timeout_s)
+
+
+def test_a_hanging_batch_holds_up_no_other(make: Make, plan: Plan) -> None:
+    """While the function hangs on one batch the next is transformed, partitioned and stored (B3)."""
+    function = Hanging()
+    stream = make(function, buffer_size_bytes=1000)
+    padding = "x" * plan.stream.processor.buffer_size_bytes
+    stream.put(hang=True, row={"event_id": "hung"}, padding=padding)
+    stream.put(row={"event_id": "next", "raw": padding})
+    stream.worker.start()
+    wait_until(lambda: stream.rows() == ["next"])
+
+    assert function.hangs.is_set()
+    assert stream.buffer.waiting().records == 1
+    function.let_go.set()
+    assert stream.worker.flush().result(timeout=20).problem is None
+    assert sorted(stream.rows()) == ["hung", "next"]
+    stream.worker.close()
+
+
+def test_a_batch_that_is_asked_about_when_the_stream_closes_is_asked_about_again(make: Make) -> None:
+    """An invocation that was under way costs nothing: its records are transformed at the next start."""
+    function = Hanging()
+    stream = make(function)
+    stream.put(hang=True, row={"event_id": "e"})
+    stream.worker.start()
+    flushed = stream.worker.flush()
+    assert function.hangs.wait(timeout=20)
+    stream.worker.close()
+    function.let_go.set()
+
+    assert "stays in the buffer" in str(flushed.result(timeout=20).problem)
+    assert stream.buffer.waiting().records == 1
+    stream.buffer.close()
+    again = make()
+    again.worker.step(everything=True)
+    assert again.rows() == ["e"]
+
+
+class Broken(ByInstruction):
+    """A transform that cannot be invoked the first time."""
+
+    def __init__(self) -> None:
+        self.broken = True
+
+    def invoke(self, event: bytes, timeout_s: float | None = None) -> bytes | FunctionError:
+        """Fail on this side of the function, once."""
+        if self.broken:
+            self.broken = False
+            raise OSError("no process can be started")
+        return super().invoke(event, timeout_s)
+
+
+def test_a_function_that_cannot_be_invoked_is_tried_again(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails before the function was asked is no failure of the records."""
+    monkeypatch.setattr("auditlake.runtime.stream.RETRY_STORE_S", 0)
+    stream = make(Broken())
+    stream.put(row={"event_id": "e"})
+    stream.worker.step(everything=True)
+
+    assert stream.rows() == ["e"]
+
+
+def test_a_partition_that_cannot_be_delivered_stays_active(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While its object is refused a partition counts against the limit, and others are refused for it (C2)."""
+    monkeypatch.setattr("auditlake.runtime.stream.MAX_ACTIVE_PARTITIONS", 1)
+    stream = make()
+    stream.put(row={"event_id": "stuck"})
+    with monkeypatch.context() as patched:
+        patched.setattr(stream.worker._store, "put", refuse)
+        stream.worker.step(everything=True)
+        stream.put(row={"event_id": "refused"}, keys={**KEYS, "audit_type": "user"})
+        stream.worker.step(everything=True)
+        assert (stream.worker.active_partitions(), stream.worker.partition_count_exceeded()) == (1, True)
+    stream.clock[0] += 61
+    stream.worker.step(everything=True)
+
+    assert stream.rows() == ["stuck"]
+    assert (stream.worker.active_partitions(), stream.worker.partition_count_exceeded()) == (0, False)
+    (error,) = stream.objects("errors/activePartitionExceeded")
+    assert json.loads(base64.b64decode(json.loads(error.read_bytes())["rawData"]))["event_id"] == "refused"
+    stream.put(row={"event_id": "later"}, keys={**KEYS, "audit_type": "user"})
+    stream.worker.step(everything=True)
+    assert sorted(stream.rows()) == ["later", "stuck"], "a delivered partition makes room for another"
+
+
+def refuse(key: str, body: bytes) -> None:
+    """Store nothing."""
+    raise StoreError(f"The object {key} of {len(body)} bytes cannot be written.")
+
+
+def test_each_partition_is_delivered_by_its_own_size_or_age(make: Make, plan: Plan) -> None:
+    """One buffer is full and goes at once; another waits for its interval, counted from its own opening (C3)."""
+    stream = make(buffer_size_bytes=1000)
+    stream.put(row={"event_id": "small"})
+    stream.clock[0] += plan.stream.processor.buffer_interval_s
+    stream.worker.step(everything=False)
+    stream.put(row={"event_id": "large", "raw": "x" * 1000}, keys={**KEYS, "audit_type": "user"})
+    stream.clock[0] += plan.stream.buffer_interval_s - 1
+    stream.worker.step(everything=False)
+    stream.clock[0] += 1
+    stream.worker.step(everything=False)
+
+    assert sorted(stream.rows()) == ["large", "small"]
+    stream.put(row={"event_id": "large", "raw": "x" * 1000}, keys={**KEYS, "audit_type": "user"})
+    stream.put(row={"event_id": "small"})
+    stream.clock[0] += plan.stream.processor.buffer_interval_s
+    stream.worker.step(everything=False)
+    assert sorted(stream.rows()) == ["large", "large", "small"]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "pattern"),
+    [
+        ("p/!{partitionKeyFromLambda:audit_type}/", r"p/login/"),
+        ("p/!{partitionKeyFromLambda:audit_type}/!{timestamp:yyyy/MM/dd/HH}/", r"p/login/2026/11/24/21/"),
+        ("p/!{firehose:random-string}/!{partitionKeyFromLambda:audit_type}/", r"p/[A-Za-z0-9]{11}/login/"),
+    ],
+)
+def test_expressions_of_a_prefix_become_the_path(make: Make, prefix: str, pattern: str) -> None:
+    """Keys, times of the oldest arrival in the stream's zone, and random strings; no date is appended to them (C5)."""
+    stream = make(prefix=prefix, custom_time_zone="Asia/Tokyo", file_extension=".pq")
+    stream.put(row={"event_id": "e"})
+    stream.clock[0] += 3600
+    stream.put(row={"event_id": "an hour later"})
+    stream.worker.step(everything=True)
+
+    (path,) = stream.objects("p")
+    key = str(path.relative_to(stream.root))
+    assert re.fullmatch(pattern + r"auditlake-events-1-2026-11-24-21-00-00-[0-9a-f-]{36}\.pq", key), key
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    """Wait until something is so, for a minute at most."""
+    for _ in range(1200):
+        if true():
+            return
+        threading.Event().wait(0.05)
+    raise AssertionError("it never came to be so")
+
+
+class Throwing:
+    """A transform that always throws, and tells how often."""
+
+    def __init__(self) -> None:
+        self.invoked = 0
+        self.threw = threading.Event()
+
+    def invoke(self, event: bytes, timeout_s: float | None = None) -> bytes | FunctionError:  # noqa: ARG002 - the seam
+        """Fail."""
+        self.invoked += 1
+        self.threw.set()
+        return FunctionError("error", "thrown")
+
+
+def test_closing_ends_the_wait_before_a_retry(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch that waits for its next attempt is neither tried at once nor failed: it stays for the next start."""
+    monkeypatch.setattr("auditlake.runtime.transform.RETRY_WAITS_S", (600,))
+    function = Throwing()
+    stream = make(function)
+    stream.put(row={"event_id": "e"})
+    stream.worker.start()
+    stream.worker.flush()
+    assert function.threw.wait(timeout=20)
+    stream.worker.close()
+    stream.worker._invokers.shutdown(wait=True)
+
+    assert function.invoked == 1
+    assert stream.buffer.waiting().records == 1
+    assert stream.objects("errors") == []

@@ -29,6 +29,11 @@ def stream(**members: Any) -> Planned:  # noqa: ANN401 - any JSON
     )
 
 
+def conversion(**members: Any) -> Planned:  # noqa: ANN401 - any JSON
+    """A delivery stream with these members of its format conversion."""
+    return stream(data_format_conversion_configuration=[{"enabled": True, **members}])
+
+
 @pytest.mark.parametrize(
     ("planned", "words"),
     [
@@ -43,11 +48,26 @@ def stream(**members: Any) -> Planned:  # noqa: ANN401 - any JSON
             "processors.type = 'MetadataExtraction' is not implemented, only 'Lambda'",
         ),
         (
+            stream(dynamic_partitioning_configuration=[{"enabled": False}]),
+            "dynamic_partitioning_configuration.enabled = False is not implemented, only True",
+        ),
+        (
+            conversion(
+                input_format_configuration=[{"deserializer": [{"hive_json_ser_de": [{"timestamp_formats": None}]}]}]
+            ),
+            "deserializer.hive_json_ser_de is not implemented",
+        ),
+        (
+            conversion(output_format_configuration=[{"serializer": [{"orc_ser_de": [{"compression": "SNAPPY"}]}]}]),
+            "serializer.orc_ser_de is not implemented",
+        ),
+        (
             Planned(
                 "aws_kinesis_firehose_delivery_stream", {"kinesis_source_configuration": [{"kinesis_stream_arn": "a"}]}
             ),
             "kinesis_source_configuration is not implemented",
         ),
+        (Planned("aws_api_gateway_usage_plan"), "the resource type aws_api_gateway_usage_plan is not implemented"),
         (Planned("aws_kinesis_stream"), "the resource type aws_kinesis_stream is not implemented"),
         (Planned("aws_lambda_function", {"layers": ["arn"]}), "layers is not implemented"),
         (Planned("aws_lambda_function", {"runtime": "nodejs22.x"}), "runtime = 'nodejs22.x'"),
@@ -70,8 +90,18 @@ def test_every_complaint_is_told_at_once() -> None:
     assert str(caught.value).count("\n  module.") == 3
 
 
+def test_every_option_of_the_openx_serde_is_implemented() -> None:
+    """Case, dots and mappings pass, switched on or off (D3)."""
+    options = {
+        "case_insensitive": False,
+        "convert_dots_in_json_keys_to_underscores": True,
+        "column_to_json_key_mappings": {"ts": "timestamp"},
+    }
+    check_support([conversion(input_format_configuration=[{"deserializer": [{"open_x_json_ser_de": [options]}]}])])
+
+
 def test_what_asks_for_nothing_is_fine() -> None:
-    """Null, empty and false attributes pass, whatever their names."""
+    """Null, empty and false attributes pass, whatever their names; only a switch that must be on may not be off."""
     check_support([stream(unknown_a=None, unknown_b=[], unknown_c={}, unknown_d="", unknown_e=False)])
 
 

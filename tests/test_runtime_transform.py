@@ -2,9 +2,14 @@
 
 import base64
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from auditlake.runtime import transform as stage
 from auditlake.runtime.buffer import Record
@@ -115,18 +120,20 @@ class Scripted:
     def __init__(self, *answers: bytes | FunctionError) -> None:
         self.answers = list(answers)
         self.events: list[bytes] = []
+        self.limits: list[float | None] = []
 
-    def invoke(self, event: bytes, timeout_s: float | None = None) -> bytes | FunctionError:  # noqa: ARG002 - the seam
+    def invoke(self, event: bytes, timeout_s: float | None = None) -> bytes | FunctionError:
         """Return the next answer."""
         self.events.append(event)
+        self.limits.append(timeout_s)
         return self.answers.pop(0)
 
 
 def run(function: Scripted) -> tuple[list[Outcome], list[float]]:
     """Transform both records, returning the outcomes and the waits."""
     waits: list[float] = []
-    results = stage.transform(function, STREAM, [ONE, TWO], lambda seq: f"id{seq}", waits.append)
-    return results, waits
+    answered = stage.transform(function, STREAM, [ONE, TWO], lambda seq: f"id{seq}", waits.append)
+    return list(answered.outcomes), waits
 
 
 def test_the_event_is_what_firehose_sends() -> None:
@@ -135,7 +142,8 @@ def test_the_event_is_what_firehose_sends() -> None:
     run(function)
     event = json.loads(function.events[0])
 
-    assert isinstance(event.pop("invocationId"), str)
+    assert str(UUID(event["invocationId"])) == event.pop("invocationId")
+    assert function.limits == [300], "five minutes, whatever the function's own timeout"
     assert event == {
         "deliveryStreamArn": STREAM.arn,
         "region": "us-east-1",
@@ -171,3 +179,39 @@ def test_a_malformed_answer_is_final() -> None:
 
     assert results == [failed(ONE, stage.MISSING_ID), failed(TWO, stage.MISSING_ID)]
     assert waits == []
+
+
+@pytest.mark.parametrize("retries", [0, 1, 9])
+def test_the_number_of_retries_is_the_streams(retries: int) -> None:
+    """As many retries as the processor says are made, also more than the default (probed: 9 is honoured)."""
+    stream = replace(STREAM, processor=replace(STREAM.processor, retries=retries))
+    function = Scripted(*[FunctionError("error", "m")] * 20)
+    waits: list[float] = []
+    answered = stage.transform(function, stream, [ONE], lambda seq: f"id{seq}", waits.append)
+
+    assert answered.outcomes == [failed(ONE, stage.FUNCTION_ERROR, retries + 1)]
+    assert (answered.attempts, answered.succeeded, len(waits)) == (retries + 1, False, retries)
+
+
+@settings(max_examples=25)
+@given(st.lists(st.integers(0, 1_024_000), min_size=1, max_size=12), st.integers(0, 10_000))
+def test_a_batch_is_cut_to_what_an_event_can_hold(sizes: list[int], small: int) -> None:
+    """The event of what fits is never over 6 MB, it would be with the next record, and the first record always fits."""
+    batch = [Record(seq, 1_795_521_600_000, b"x" * size) for seq, size in enumerate([*sizes, *[1] * small], 1)]
+    fits = stage.fitting(batch, STREAM)
+
+    def event_bytes(records: Sequence[Record]) -> int:
+        return len(stage.invocation_event(STREAM, {f"{record.seq:052d}": record for record in records}))
+
+    assert list(fits) == batch[: len(fits)]
+    assert len(fits) >= 1
+    assert event_bytes(fits) <= stage.MAX_EVENT_BYTES
+    if len(fits) < len(batch):
+        assert event_bytes(batch[: len(fits) + 1]) > stage.MAX_EVENT_BYTES - 1
+
+
+def test_a_full_batch_of_tiny_records_fits_the_bound_that_it_is_read_by() -> None:
+    """No more records are read from the buffer than an event could hold if all were empty."""
+    empty = [Record(seq, 1_795_521_600_000, b"") for seq in range(1, stage.MAX_BATCH_RECORDS + 100)]
+
+    assert stage.MAX_BATCH_RECORDS - 10 <= len(stage.fitting(empty, STREAM)) <= stage.MAX_BATCH_RECORDS

@@ -8,6 +8,7 @@ Requests that arrive together share one commit, hence one sync of the disk.
 import queue
 import sqlite3
 import threading
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -98,7 +99,10 @@ class Buffer:
             self._reader = _connect(path)
             self._reading = threading.RLock()
             self._connection.execute("INSERT OR IGNORE INTO meta VALUES ('id', ?)", (uuid.uuid4().hex,))
-            (self.id,) = self._connection.execute("SELECT value FROM meta WHERE key = 'id'").fetchone()
+            self._connection.execute("INSERT OR IGNORE INTO meta VALUES ('created_ms', ?)", (int(time.time() * 1000),))
+            meta = dict(self._connection.execute("SELECT key, value FROM meta").fetchall())
+            self.id = meta["id"]
+            self.created_ms = int(meta["created_ms"])
             self._levels = _Levels(self._reader)
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"The buffer {path} cannot be opened: {error}.") from None
@@ -115,7 +119,7 @@ class Buffer:
 
     def record_id(self, seq: int) -> str:
         """Return the RecordId of a record, which is never reused, not even by another buffer."""
-        return f"{self.id}{seq:020d}"
+        return record_id(self.id, seq)
 
     def accept(self, arrival_ms: int, records: Sequence[bytes]) -> "Future[list[int]]":
         """Store records; the future holds their sequence numbers once they are on the disk, or the error."""
@@ -174,10 +178,16 @@ class Buffer:
             self._levels.reload(self._reader, destination)
         self._levels.add_buffered(failed, now_ms)
 
-    def waiting(self) -> Waiting:
-        """Return what the transform has not answered for."""
+    def count(self, counted: Mapping[str, int]) -> None:
+        """Add to the counters; raises StoreError."""
+        self._submit(lambda connection: _count(connection, counted)).result()
+
+    def waiting(self, after: int = 0) -> Waiting:
+        """Return what the transform has not answered for; the oldest arrival is that of the records after `after`."""
         with self._reading:
-            oldest = self._reader.execute("SELECT arrival_ms FROM accepted ORDER BY seq LIMIT 1").fetchone()
+            oldest = self._reader.execute(
+                "SELECT arrival_ms FROM accepted WHERE seq > ? ORDER BY seq LIMIT 1", (after,)
+            ).fetchone()
         records, size = self._levels.waiting()
         return Waiting(records, size, oldest[0] if oldest else None)
 
@@ -186,13 +196,17 @@ class Buffer:
         with self._reading:
             return int(self._reader.execute("SELECT coalesce(max(seq), 0) FROM accepted").fetchone()[0])
 
-    def next_batch(self, max_bytes: int, max_records: int) -> list[Record]:
-        """Return the oldest accepted records, at least one if there is one, up to both limits."""
+    def next_batch(self, max_bytes: int, max_records: int, after: int = 0) -> list[Record]:
+        """Return the oldest accepted records after sequence number `after`, at least one if there is one.
+
+        They hold no more than `max_bytes` and are no more than `max_records`.
+        """
         batch: list[Record] = []
         size = 0
+        query = "SELECT seq, arrival_ms, data FROM accepted WHERE seq > ? ORDER BY seq"
         with (
             self._reading,
-            closing(self._reader.execute("SELECT seq, arrival_ms, data FROM accepted ORDER BY seq")) as rows,
+            closing(self._reader.execute(query, (after,))) as rows,
         ):
             for seq, arrival_ms, data in rows:
                 size += len(data)
@@ -259,6 +273,11 @@ class Buffer:
             return
         for job, result in zip(jobs, results, strict=True):
             job.done.set_result(result)
+
+
+def record_id(buffer_id: str, seq: int) -> str:
+    """Return the RecordId of a record by its buffer's id and its sequence number."""
+    return f"{buffer_id}{seq:020d}"
 
 
 class _Levels:

@@ -17,6 +17,12 @@ ALLOWED_TYPES = (
     "timestamp, array<T>, map<string,T> and struct<name:T,...>, in lower case and without spaces"
 )
 
+INVALID_SCHEMA = (
+    "DataFormatConversion.InvalidSchema: The schema is invalid. One or more columns have types that are not supported "
+    "by org.openx.data.JsonSerDe"
+)
+"""What AWS says of a column of type binary (D4, observed). AWS creates the stream; here it stops at start."""
+
 _SCALARS = {
     "boolean": pa.bool_(),
     "tinyint": pa.int8(),
@@ -36,7 +42,8 @@ _MAX_PRECISION = 38
 
 _WORD = re.compile(r"[a-z]+")
 _NUMBER = re.compile(r"\d{1,5}")
-# Upper case is not allowed: the OpenX SerDe and Glue fold it (D3), so a mixed-case name would match no key.
+# Upper case is not allowed: Glue folds the names of columns, and how AWS spells a mixed-case member of a struct in the
+# Parquet file is not known (UNV).
 _MEMBER = re.compile(r"[^:<>,()\sA-Z]+")
 
 
@@ -62,6 +69,13 @@ def arrow_type(column: Column) -> pa.DataType:
         raise PlanError(
             f"The column {column.name} has the type {column.type}: {error}. Allowed are {ALLOWED_TYPES}."
         ) from None
+
+
+def hive_scalar(kind: pa.DataType) -> str:
+    """Return the Hive type of a scalar Arrow type; char and varchar are string."""
+    if pa.types.is_decimal(kind):
+        return f"decimal({kind.precision},{kind.scale})"
+    return next(name for name, scalar in _SCALARS.items() if scalar == kind)
 
 
 def _column_name(column: Column) -> str:
@@ -101,8 +115,9 @@ class _TypeParser:
         if word in readers:
             return readers[word]()
         if word == "binary":
-            # D4: AWS answers DataFormatConversion.InvalidSchema for every record [observed].
-            raise _TypeSyntaxError("the OpenX JSON SerDe does not support binary; keep the bytes as a base64 string")
+            raise _TypeSyntaxError(
+                f"{INVALID_SCHEMA}, which every record would fail with; keep bytes as a base64 string"
+            )
         raise _TypeSyntaxError(f"{word} is not converted by Firehose")
 
     def _text_of_length(self, word: str) -> pa.DataType:

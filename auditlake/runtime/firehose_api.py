@@ -1,127 +1,111 @@
-"""The delivery stream's API: Firehose's JSON 1.1 protocol, as far as producers put with it (A1 to A3).
+"""The delivery stream's API: Firehose's JSON 1.1 protocol, as producers and tools use it (A1 to A3).
 
-PutRecord and PutRecordBatch are implemented; another operation is refused by name.
+Implemented are PutRecord, PutRecordBatch, DescribeDeliveryStream, ListDeliveryStreams and ListTagsForDeliveryStream.
+The others create, change or delete streams, which is the plan's part here; they are answered as AWS answers an
+operation that it does not know.
 """
 
 import asyncio
-import binascii
-import json
 import time
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-import msgspec
-import pybase64
-
 from auditlake.errors import StoreError
+from auditlake.runtime.api_model import ApiError, error_response, read_request, request_shapes, response
 from auditlake.runtime.buffer import Buffer
+from auditlake.runtime.describe import describe, tags
 from auditlake.runtime.exchange import Response
 from auditlake.runtime.plan import DeliveryStream
 
 TARGET_PREFIX = "Firehose_20150804."
-CONTENT_TYPE = "application/x-amz-json-1.1"
-MAX_RECORD_BYTES = 1_024_000
-"""A record's data before base64 (A1, documented)."""
-MAX_BATCH_RECORDS = 500
-"""Records of a PutRecordBatch (A1, documented)."""
 MAX_BATCH_BYTES = 4 * 1024 * 1024
-"""Data of a PutRecordBatch (A1, documented)."""
+"""Data of a PutRecordBatch (A1, documented); the other limits are in the service model."""
+DEFAULT_TAGS = 50
+"""Tags of a ListTagsForDeliveryStream without Limit: all that a stream can have (documented in the service model)."""
 
-
-class ApiError(Exception):
-    """An error of the API: its AWS code, message and HTTP status."""
-
-    def __init__(self, code: str, message: str, status: int = 400) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.status = status
+Parameters = Mapping[str, Any]
 
 
 class FirehoseApi:
-    """Puts records into the buffer of one delivery stream."""
+    """Answers for one delivery stream and puts records into its buffer."""
 
     def __init__(self, stream: DeliveryStream, buffer: Buffer, clock: Callable[[], float] = time.time) -> None:
         """Serve `stream`; `clock` gives the epoch time in seconds."""
         self._stream = stream
         self._buffer = buffer
         self._clock = clock
-        self._operations = {"PutRecord": self._put_record, "PutRecordBatch": self._put_record_batch}
+        self._operations: Mapping[str, Callable[[Parameters], Awaitable[dict[str, Any]]]] = {
+            "PutRecord": self._put_record,
+            "PutRecordBatch": self._put_record_batch,
+            "DescribeDeliveryStream": self._describe,
+            "ListDeliveryStreams": self._list,
+            "ListTagsForDeliveryStream": self._list_tags,
+        }
+        self._requests = request_shapes("firehose", self._operations)
+
+    async def answer(self, target: str, body: bytes) -> Response:
+        """Answer a request by its X-Amz-Target; one of another service is an operation that is not known."""
+        if not target.startswith(TARGET_PREFIX):
+            return error_response(_unknown_operation(target), str(uuid.uuid4()))
+        return await self.call(target.removeprefix(TARGET_PREFIX), body)
 
     async def call(self, operation: str, body: bytes | str) -> Response:
         """Answer one call; `body` is its JSON. Errors are answers, as AWS gives them."""
+        request_id = str(uuid.uuid4())
         try:
             if operation not in self._operations:
-                raise ApiError("UnknownOperationException", f"The local runtime does not implement {operation}.")
-            parameters = _parameters(body)
-            name = parameters.get("DeliveryStreamName")
+                raise _unknown_operation(operation)
+            parameters = read_request(self._requests[operation], body)
+            name = parameters.get("DeliveryStreamName", self._stream.name)
             if name != self._stream.name:
                 raise ApiError(
                     "ResourceNotFoundException", f"Firehose {name} under account {self._account()} not found."
                 )
-            answer = await self._operations[operation](parameters)
+            return response(await self._operations[operation](parameters), request_id)
         except ApiError as error:
-            content = {"__type": error.code, "message": error.message}
-            return Response(error.status, json.dumps(content).encode(), {"content-type": CONTENT_TYPE})
-        return Response(200, json.dumps(answer).encode(), {"content-type": CONTENT_TYPE})
+            return error_response(error, request_id)
 
     def _account(self) -> str:
         return self._stream.arn.split(":")[4]
 
-    async def _put_record(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        data = _record_data(parameters.get("Record"), "record")
-        (record_id,) = await self._put([data])
+    async def _put_record(self, parameters: Parameters) -> dict[str, Any]:
+        (record_id,) = await self._put([parameters["Record"]["Data"]])
         return {"RecordId": record_id, "Encrypted": self._stream.encrypted}
 
-    async def _put_record_batch(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        records = parameters.get("Records")
-        if not isinstance(records, list) or not 1 <= len(records) <= MAX_BATCH_RECORDS:
-            raise ApiError(
-                "ValidationException",
-                "1 validation error detected: Value at 'records' failed to satisfy constraint: "
-                f"Member must have length less than or equal to {MAX_BATCH_RECORDS}",
-            )
-        data = [_record_data(record, f"records.{place}.member") for place, record in enumerate(records, 1)]
+    async def _put_record_batch(self, parameters: Parameters) -> dict[str, Any]:
+        data = [record["Data"] for record in parameters["Records"]]
         if sum(map(len, data)) > MAX_BATCH_BYTES:
             raise ApiError("InvalidArgumentException", "Records size exceeds 4 MB limit")
         responses = [{"RecordId": record_id} for record_id in await self._put(data)]
         return {"FailedPutCount": 0, "Encrypted": self._stream.encrypted, "RequestResponses": responses}
 
-    async def _put(self, data: list[bytes]) -> list[str]:
+    async def _put(self, data: Sequence[bytes]) -> list[str]:
         try:
             sequence = await asyncio.wrap_future(self._buffer.accept(int(self._clock() * 1000), data))
         except StoreError as error:
-            # Nothing was acknowledged; the producer keeps the records and tries again.
+            # Nothing was acknowledged; the producer keeps the records and tries again. That it is a 503 is UNV (A3).
             raise ApiError("ServiceUnavailableException", str(error), 503) from None
         return [self._buffer.record_id(seq) for seq in sequence]
 
+    async def _describe(self, parameters: Parameters) -> dict[str, Any]:
+        description = describe(self._stream, self._buffer.created_ms / 1000)
+        after = parameters.get("ExclusiveStartDestinationId", "")
+        description["Destinations"] = [d for d in description["Destinations"] if d["DestinationId"] > after]
+        return {"DeliveryStreamDescription": description}
 
-def _parameters(body: bytes | str) -> Mapping[str, Any]:
-    try:
-        parameters = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise ApiError("SerializationException", f"The request is not JSON: {error}") from None
-    if not isinstance(parameters, dict):
-        raise ApiError("SerializationException", "The request is not a JSON object")
-    return parameters
+    async def _list(self, parameters: Parameters) -> dict[str, Any]:
+        # A Limit is at least 1, and there is but one stream.
+        after = parameters.get("ExclusiveStartDeliveryStreamName", "")
+        listed = parameters.get("DeliveryStreamType", "DirectPut") == "DirectPut" and self._stream.name > after
+        return {"DeliveryStreamNames": [self._stream.name] if listed else [], "HasMoreDeliveryStreams": False}
+
+    async def _list_tags(self, parameters: Parameters) -> dict[str, Any]:
+        after, limit = parameters.get("ExclusiveStartTagKey", ""), parameters.get("Limit", DEFAULT_TAGS)
+        found = [tag for tag in tags(self._stream) if tag["Key"] > after]
+        return {"Tags": found[:limit], "HasMoreTags": len(found) > limit}
 
 
-def _record_data(record: object, place: str) -> bytes:
-    encoded = record.get("Data") if isinstance(record, Mapping) else None
-    if not isinstance(encoded, str):
-        raise ApiError(
-            "ValidationException",
-            f"1 validation error detected: Value at '{place}.data' failed to satisfy constraint: "
-            "Member must not be null",
-        )
-    try:
-        data: bytes = pybase64.b64decode(encoded, validate=True)
-    except binascii.Error as error:
-        raise ApiError("SerializationException", f"{place}.data is not base64: {error}") from None
-    if len(data) > MAX_RECORD_BYTES:
-        raise ApiError(
-            "ValidationException",
-            f"1 validation error detected: Value at '{place}.data' failed to satisfy constraint: "
-            f"Member must have length less than or equal to {MAX_RECORD_BYTES}",
-        )
-    return data
+def _unknown_operation(operation: str) -> ApiError:
+    """Return the answer to an operation that is not known (third party: mhart/kinesalite, for Kinesis; our words)."""
+    return ApiError("UnknownOperationException", f"The local runtime does not implement {operation or 'no operation'}.")

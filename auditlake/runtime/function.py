@@ -6,13 +6,14 @@ A function that throws, hangs or kills its process is contained: its process is 
 
 import contextlib
 import os
+import queue
 import select
 import struct
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -57,6 +58,7 @@ class FunctionProcess:
         self._log = log
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
+        self._closed = False
         self._lock = threading.Lock()
 
     def invoke(self, event: bytes, timeout_s: float | None = None) -> bytes | FunctionError:
@@ -66,6 +68,8 @@ class FunctionProcess:
         """
         limit = min(self._function.timeout_s, timeout_s or self._function.timeout_s)
         with self._lock:
+            if self._closed:
+                return FunctionError("error", f"The process of {self._function.name} is closed.")
             deadline = time.monotonic() + limit
             events, answers = self._pipes()
             try:
@@ -89,9 +93,15 @@ class FunctionProcess:
         return FunctionError("error", answer.decode("utf-8", "replace"))
 
     def close(self) -> None:
-        """End the process, waiting for an invocation that runs."""
-        with self._lock:
-            self._kill()
+        """End the process at once: an invocation that runs fails."""
+        self._closed = True
+        # Only who holds the lock may touch the process; killing it makes an invocation let go of the lock.
+        while not self._lock.acquire(timeout=0.1):
+            process = self._process
+            if process is not None:
+                process.kill()
+        self._kill()
+        self._lock.release()
 
     def _pipes(self) -> tuple[int, int]:
         """Return the descriptors to write events to and read answers from, starting the process if it does not run."""
@@ -137,6 +147,24 @@ class FunctionProcess:
                     with contextlib.suppress(BrokenPipeError):
                         stream.close()
             self._process = None
+
+
+class FunctionPool:
+    """Several execution environments of one function: as many invocations run side by side."""
+
+    def __init__(self, members: Sequence[Invocable]) -> None:
+        """Take the environments; the one used last is used first, so that the others start only when needed."""
+        self._free: queue.LifoQueue[Invocable] = queue.LifoQueue()
+        for member in reversed(members):
+            self._free.put(member)
+
+    def invoke(self, event: bytes, timeout_s: float | None = None) -> bytes | FunctionError:
+        """Invoke a free environment, waiting for one if need be."""
+        member = self._free.get()
+        try:
+            return member.invoke(event, timeout_s)
+        finally:
+            self._free.put(member)
 
 
 def _write(descriptor: int, data: bytes, deadline: float) -> None:

@@ -31,58 +31,102 @@ DEFAULT_STATUS = {
 }
 """The documented types with their default status; DEFAULT_4XX and DEFAULT_5XX stand for those without their own."""
 
-_VARIABLE = re.compile(r"\$context\.([A-Za-z0-9_]+(?:\.[A-Za-z0-9_]+)*)")
+_NOT_CUSTOMIZED = frozenset({"REQUEST_TOO_LARGE"})
+"""API Gateway's notes say that a 413 cannot be customized (F3, documented; a user saw the default body)."""
+_VARIABLE = re.compile(r"\$(context|stageVariables)\.([A-Za-z0-9_]+(?:\.[A-Za-z0-9_]+)*)")
 _STATIC = re.compile(r"'(.*)'")
+_MAPPED = re.compile(r"(context|stageVariables|method\.request\.(?:header|querystring|path))\.(.+)")
+_HEADER = "gatewayresponse.header."
+_DEFAULT_TEMPLATE = '{"message":$context.error.messageString}'
 
 
 class GatewayResponses:
     """The document's gateway responses, by type."""
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
+    def __init__(self, document: Mapping[str, Any], stage_variables: Mapping[str, str] | None = None) -> None:
         """Read the responses of an OpenAPI document; raises PlanError naming a type or a parameter it does not know."""
         self._responses: Mapping[str, Any] = document.get("x-amazon-apigateway-gateway-responses", {})
+        self._stage_variables = stage_variables or {}
         for name, response in self._responses.items():
             if name not in DEFAULT_STATUS and name not in ("DEFAULT_4XX", "DEFAULT_5XX"):
                 raise PlanError(f"The API's document has a gateway response {name}, which API Gateway does not know.")
             for parameter, value in response.get("responseParameters", {}).items():
-                if not parameter.startswith("gatewayresponse.header.") or not _STATIC.fullmatch(value):
+                if not parameter.startswith(_HEADER) or not (_STATIC.fullmatch(value) or _MAPPED.fullmatch(value)):
                     raise PlanError(
-                        f"The gateway response {name} sets {parameter} to {value}; the local runtime implements "
-                        "headers with a fixed value in single quotes."
+                        f"The gateway response {name} sets {parameter} to {value}; headers are set to a fixed value in "
+                        "single quotes, context.*, stageVariables.* or method.request.header|querystring|path.*."
                     )
 
-    def answer(self, error: GatewayError, context: Mapping[str, Any]) -> Response:
-        """Return the response of the document for an error, or API Gateway's own where the document has none."""
-        own = self._responses.get(error.type)
-        status = DEFAULT_STATUS[error.type]
-        response = own or self._responses.get("DEFAULT_4XX" if status < 500 else "DEFAULT_5XX") or {}
-        template = response.get("responseTemplates", {}).get(
-            "application/json", '{"message":$context.error.messageString}'
-        )
+    def answer(
+        self,
+        error: GatewayError,
+        context: Mapping[str, Any],
+        parameters: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> Response:
+        """Return the response of the document for an error, or API Gateway's own where the document has none.
+
+        Args:
+            error: what went wrong.
+            context: `$context`.
+            parameters: the request's `header`, `querystring` and `path`, which headers may be mapped from.
+        """
+        status = error.status or DEFAULT_STATUS[error.type]
+        response = self._response(error.type, status)
+        template = response.get("responseTemplates", {}).get("application/json", _DEFAULT_TEMPLATE)
         values = {
-            **context,
-            "error": {
-                "message": error.message,
-                "messageString": json.dumps(error.message),
-                "validationErrorString": error.validation_error,
-                "responseType": error.type,
+            "context": {
+                **context,
+                "error": {
+                    "message": error.message,
+                    "messageString": json.dumps(error.message),
+                    "validationErrorString": error.validation_error,
+                    "responseType": error.type,
+                },
             },
+            "stageVariables": self._stage_variables,
+            **{f"method.request.{place}": given for place, given in (parameters or {}).items()},
         }
         headers = {"content-type": "application/json"}
         for parameter, value in response.get("responseParameters", {}).items():
-            headers[parameter.removeprefix("gatewayresponse.header.").lower()] = value[1:-1]
-        body = _VARIABLE.sub(lambda match: _value(values, match.group(1)), template)
+            headers[parameter.removeprefix(_HEADER).lower()] = _header(values, value)
+        body = _VARIABLE.sub(lambda match: _in_json(values[match.group(1)], match.group(2)), template)
         return Response(int(response.get("statusCode") or status), body.encode(), headers)
 
+    def _response(self, name: str, status: int) -> Mapping[str, Any]:
+        if name in _NOT_CUSTOMIZED:
+            return {}
+        fallback = self._responses.get("DEFAULT_4XX" if status < 500 else "DEFAULT_5XX")
+        response: Mapping[str, Any] = self._responses.get(name) or fallback or {}
+        return response
 
-def _value(values: Mapping[str, Any], path: str) -> str:
+
+def _found(values: Mapping[str, Any], path: str) -> str:
+    """Return the text of a variable, "" where it is not set."""
+    value: Any = values
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return "" if value is None else str(value)
+
+
+def _header(values: Mapping[str, Any], expression: str) -> str:
+    if static := _STATIC.fullmatch(expression):
+        return static.group(1)
+    mapped = _MAPPED.fullmatch(expression)
+    if mapped is None:
+        raise ValueError(f"{expression} passed the check at start")
+    place, name = mapped.groups()
+    if place == "method.request.header":
+        name = name.lower()
+    if place.startswith("method."):
+        return str(values.get(place, {}).get(name, ""))
+    return _found(values[place], name)
+
+
+def _in_json(values: Mapping[str, Any], path: str) -> str:
     """Return a variable's text for a place inside a JSON string.
 
     Whether API Gateway escapes quotes there is not documented (F3, unverified); unescaped ones would break the JSON.
     """
     if path == "error.messageString":
         return str(values["error"]["messageString"])
-    value: Any = values
-    for name in path.split("."):
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return json.dumps("" if value is None else str(value), ensure_ascii=False)[1:-1]
+    return json.dumps(_found(values, path), ensure_ascii=False)[1:-1]

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from auditlake.errors import PlanError
 from auditlake.runtime.java_time import JavaPattern, parse_pattern
-from auditlake.runtime.store import key_problem
+from auditlake.runtime.object_key import key_problem
 
 MAX_STORED_PREFIX = 1024  # characters (E1)
 MAX_EVALUATED_PREFIX = 512  # characters (E1)

@@ -8,7 +8,7 @@ import base64
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -56,14 +56,24 @@ class SavedQuery:
 
 
 @dataclass(frozen=True)
+class OpenX:
+    """The options of the OpenX JSON SerDe (D3, documented); the mappings are pairs of column and JSON key."""
+
+    case_insensitive: bool = True
+    convert_dots_in_json_keys_to_underscores: bool = False
+    column_to_json_key_mappings: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class Conversion:
-    """How Parquet is written (D6): codec, page and row group sizes in bytes, dictionary, format version."""
+    """How JSON is read (D3), and how Parquet is written (D6): codec, sizes in bytes, dictionary, format version."""
 
     compression: str = "SNAPPY"
     page_size_bytes: int = MIB
     row_group_size_bytes: int = 256 * MIB
     dictionary: bool = False
     writer_version: str = "V1"
+    openx: OpenX = OpenX()
 
 
 @dataclass(frozen=True)
@@ -93,6 +103,9 @@ class DeliveryStream:
     processor: LambdaProcessor
     conversion: Conversion
     encrypted: bool = False
+    role_arn: str = ""
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    """The resource's attributes as they are planned, for who asks what the stream was created with."""
 
 
 @dataclass(frozen=True)
@@ -130,14 +143,23 @@ class Throttle:
     burst: int
 
 
+ACCOUNT_THROTTLE = Throttle(rate=10_000, burst=5_000)
+"""The quota of an account in most regions, which holds for all methods together (F5, documented)."""
+
+
 @dataclass(frozen=True)
 class Api:
-    """The REST API: its OpenAPI document is the HTTP contract."""
+    """The REST API: its OpenAPI document is the HTTP contract.
+
+    `throttle` is the stage's default for each method, `method_throttles` holds the methods' own, by `path/METHOD`.
+    """
 
     name: str
     document: Mapping[str, Any]
     stage: str
     throttle: Throttle | None
+    method_throttles: Mapping[str, Throttle] = field(default_factory=dict)
+    stage_variables: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -173,11 +195,16 @@ class Resource:
 
 def load_plan(path: Path | None = None) -> Plan:
     """Read the plan at `path`, or the plan of the defaults that the package keeps; raises PlanError."""
+    return parse_plan(*plan_text(path))
+
+
+def plan_text(path: Path | None = None) -> tuple[str, str]:
+    """Return the JSON of the plan at `path`, or of the defaults, and what to call it in errors; raises PlanError."""
     if path is None:
         text = resources.files("auditlake.runtime").joinpath("default_plan.json").read_text(encoding="utf-8")
-        return parse_plan(text, "the default plan")
+        return text, "the default plan"
     try:
-        return parse_plan(path.read_text(encoding="utf-8"), str(path))
+        return path.read_text(encoding="utf-8"), str(path)
     except OSError as error:
         raise PlanError(f"The plan {path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
@@ -190,20 +217,31 @@ def parse_plan(text: str, source: str) -> Plan:
     """Read a plan from the JSON that `terraform show -json` prints; `source` names it in errors. Raises PlanError."""
     found = read_resources(text, source)
     check_support(found)
-    return _Reader(found, source).plan()
+    return read_plan(found, source)
+
+
+def read_plan(found: list[Resource], source: str) -> Plan:
+    """Return the parts of a plan whose resources were read and are supported; raises PlanError for what it lacks."""
+    try:
+        return _Reader(found, source).plan()
+    except KeyError as missing:
+        # Terraform leaves out of the planned values what it does not know before the apply.
+        raise PlanError(
+            f"{source}: the attribute {missing.args[0]} is not known in the plan, and the runtime needs it: "
+            "compose it from known names."
+        ) from None
 
 
 def read_resources(text: str, source: str) -> list[Resource]:
     """Return every managed resource of the plan with its planned values; raises PlanError when it is no plan."""
     try:
         document = json.loads(text)
-        root = document["planned_values"]["root_module"]
-    except (ValueError, KeyError, TypeError):
+        return list(_walk(document["planned_values"]["root_module"]))
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise PlanError(
             f"{source} is not a Terraform plan in JSON; make one with: "
             "terraform plan -out tfplan && terraform show -json tfplan > plan.json"
         ) from None
-    return list(_walk(root))
 
 
 def _walk(module: Mapping[str, Any]) -> Iterator[Resource]:
@@ -227,7 +265,7 @@ class _Reader:
         # The plan does not know the stream's ARN yet; that of its transform says account and region.
         _, aws_partition, _, region, account_id, _ = processor.function_arn.split(":", 5)
         arn = f"arn:{aws_partition}:firehose:{region}:{account_id}:deliverystream/{stream_resource.values['name']}"
-        stream = _stream(stream_resource, arn, region, processor)
+        stream = _stream(stream_resource, arn, region, processor, self._role_arn(stream_resource, aws_partition))
         return Plan(
             api=self._api(),
             stream=stream,
@@ -238,6 +276,20 @@ class _Reader:
             bucket=self._bucket(stream.bucket),
             region=region,
             account_id=account_id,
+        )
+
+    def _role_arn(self, stream: Resource, aws_partition: str) -> str:
+        """Return the ARN of the stream's role; a plan knows only its name until it is applied."""
+        known = _block(stream.values, "extended_s3_configuration").get("role_arn")
+        if known:
+            return str(known)
+        for role in self._all("aws_iam_role"):
+            if "firehose.amazonaws.com" in (role.values.get("assume_role_policy") or ""):
+                account_id = _processor(stream).function_arn.split(":")[4]
+                return f"arn:{aws_partition}:iam::{account_id}:role/{_known(role, 'name')}"
+        raise PlanError(
+            f"{stream.address}: role_arn is not known in the plan, and no aws_iam_role of the plan may be assumed by "
+            "firehose.amazonaws.com, without which the stream cannot work on AWS."
         )
 
     def _all(self, resource_type: str) -> list[Resource]:
@@ -256,17 +308,19 @@ class _Reader:
 
     def _api(self) -> Api:
         resource = self._one("aws_api_gateway_rest_api")
-        settings = [block for r in self._all("aws_api_gateway_method_settings") for block in r.values["settings"]]
-        throttles = [
-            Throttle(block["throttling_rate_limit"], block["throttling_burst_limit"])
-            for block in settings
-            if (block.get("throttling_rate_limit") or -1) >= 0
-        ]
+        stage = self._one("aws_api_gateway_stage").values
+        throttles = {
+            r.values["method_path"].replace("~1", "/").strip("/"): throttle
+            for r in self._all("aws_api_gateway_method_settings")
+            if (throttle := _throttle(_block(r.values, "settings"))) is not None
+        }
         return Api(
             name=resource.values["name"],
             document=json.loads(_known(resource, "body")),
-            stage=self._one("aws_api_gateway_stage").values["stage_name"],
-            throttle=throttles[0] if throttles else None,
+            stage=stage["stage_name"],
+            throttle=throttles.pop("*/*", None),
+            method_throttles=throttles,
+            stage_variables=stage.get("variables") or {},
         )
 
     def _table(self, stream: Resource) -> Table:
@@ -315,11 +369,19 @@ def _known(resource: Resource, attribute: str) -> str:
     return value
 
 
+def _throttle(settings: Mapping[str, Any]) -> Throttle | None:
+    """Return a method's throttle; -1, which stands for the account's quota, is none of its own."""
+    rate, burst = settings.get("throttling_rate_limit"), settings.get("throttling_burst_limit")
+    if rate is None or rate < 0:
+        return None
+    return Throttle(rate, burst if burst is not None and burst >= 0 else ACCOUNT_THROTTLE.burst)
+
+
 def _columns(blocks: list[Mapping[str, Any]]) -> tuple[Column, ...]:
     return tuple(Column(block["name"], block["type"], block.get("comment") or "") for block in blocks)
 
 
-def _stream(resource: Resource, arn: str, region: str, processor: LambdaProcessor) -> DeliveryStream:
+def _stream(resource: Resource, arn: str, region: str, processor: LambdaProcessor, role_arn: str) -> DeliveryStream:
     s3 = _block(resource.values, "extended_s3_configuration")
     time_zone = s3.get("custom_time_zone") or "UTC"
     return DeliveryStream(
@@ -336,15 +398,18 @@ def _stream(resource: Resource, arn: str, region: str, processor: LambdaProcesso
         processor=processor,
         conversion=_conversion(_block(s3, "data_format_conversion_configuration")),
         encrypted=bool(_block(resource.values, "server_side_encryption").get("enabled")),
+        role_arn=role_arn,
+        attributes=resource.values,
     )
 
 
 def _processor(resource: Resource) -> LambdaProcessor:
     s3 = _block(resource.values, "extended_s3_configuration")
     processors = _block(s3, "processing_configuration").get("processors") or []
-    if [processor["type"] for processor in processors] != ["Lambda"]:
-        raise PlanError(f"{resource.address}: the runtime runs a stream with one processor, of type Lambda.")
-    parameters = {p["parameter_name"]: p["parameter_value"] for p in processors[0]["parameters"]}
+    lambdas = [processor for processor in processors if processor["type"] == "Lambda"]
+    if len(lambdas) != 1:
+        raise PlanError(f"{resource.address}: the runtime runs a stream with one processor of type Lambda.")
+    parameters = {p["parameter_name"]: p["parameter_value"] for p in lambdas[0]["parameters"]}
     size = float(parameters.get("BufferSizeInMBs", 1))
     return LambdaProcessor(
         function_arn=parameters["LambdaArn"],
@@ -363,6 +428,17 @@ def _conversion(block: Mapping[str, Any]) -> Conversion:
         row_group_size_bytes=parquet.get("block_size_bytes") or 256 * MIB,
         dictionary=bool(parquet.get("enable_dictionary_compression")),
         writer_version=parquet.get("writer_version") or "V1",
+        openx=_openx(_block(_block(block, "input_format_configuration"), "deserializer")),
+    )
+
+
+def _openx(deserializer: Mapping[str, Any]) -> OpenX:
+    options = _block(deserializer, "open_x_json_ser_de")
+    return OpenX(
+        # Left out means true (D3).
+        case_insensitive=options.get("case_insensitive") is not False,
+        convert_dots_in_json_keys_to_underscores=bool(options.get("convert_dots_in_json_keys_to_underscores")),
+        column_to_json_key_mappings=tuple((options.get("column_to_json_key_mappings") or {}).items()),
     )
 
 

@@ -21,6 +21,7 @@ from sqlglot import exp
 from auditlake.errors import QueryError
 from auditlake.runtime.athena_sql import CATALOG, PATH_COLUMN, Relations, Statement, translate
 from auditlake.runtime.plan import Column, Plan, SavedQuery, Table
+from auditlake.runtime.store_location import bucket_directory
 
 BATCH_ROWS = 2048
 
@@ -141,13 +142,15 @@ def run_query(data: Path, plan: Plan, sql: str, parameters: Sequence[str] = ()) 
 
 
 def find_lake(data: Path, plan: Plan) -> Lake:
-    """List the table's Parquet files below the data directory; raises QueryError when that directory is not there.
+    """List the table's Parquet files below the data directory, or where that says that its objects go.
+
+    Raises QueryError when the data directory is not there, StoreError when its objects are in S3.
 
     Only what lies where the table's location template says is found, and nothing hidden, as in Athena.
     """
     if not data.is_dir():
         raise QueryError(f"There is no data directory {data}; `auditlake up --data {data}` makes it.")
-    root = data.resolve() / plan.bucket.name / plan.stream.prefix.partition("!{")[0].rpartition("/")[0]
+    root = bucket_directory(data, plan.bucket.name).resolve() / plan.stream.prefix.partition("!{")[0].rpartition("/")[0]
     pattern = "/".join(f"{key.name}=*" for key in plan.table.partition_keys) + "/*.parquet"
     files = tuple(sorted(path for path in root.glob(pattern) if not path.name.startswith((".", "_"))))
     return Lake(root, files, sum(path.stat().st_size for path in files))

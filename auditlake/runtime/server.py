@@ -3,37 +3,56 @@
 import asyncio
 import contextlib
 import fcntl
-import hmac
 import importlib.util
 import json
 import logging
+import re
 import secrets
 import signal
 import socket
 import time
+import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from urllib.parse import parse_qsl
 
 import uvicorn
 
 from auditlake.errors import AuditlakeError, PlanError, StoreError
+from auditlake.runtime.api_model import ApiError, error_response
+from auditlake.runtime.authenticate import Authentication, MethodResource, Mode, load_authentication
 from auditlake.runtime.buffer import Buffer
-from auditlake.runtime.deliver import FirehoseIntegration, LambdaIntegration, MockIntegration
-from auditlake.runtime.exchange import Operation, Request, Response
-from auditlake.runtime.firehose_api import CONTENT_TYPE, TARGET_PREFIX, FirehoseApi
-from auditlake.runtime.function import FunctionProcess
+from auditlake.runtime.deliver import FirehoseIntegration, LambdaIntegration, MockIntegration, timeout_s
+from auditlake.runtime.exchange import GatewayError, Operation, Request, Response
+from auditlake.runtime.explain import explain
+from auditlake.runtime.firehose_api import FirehoseApi
+from auditlake.runtime.function import FunctionPool, FunctionProcess
+from auditlake.runtime.metrics import CONTENT_TYPE as METRICS_CONTENT_TYPE
+from auditlake.runtime.metrics import metrics
 from auditlake.runtime.plan import Function, Plan
 from auditlake.runtime.post import MAX_BODY_BYTES, ApiFront, Integration
+from auditlake.runtime.same_origin import refusal
+from auditlake.runtime.signature import AccessKey, verify_signature
 from auditlake.runtime.status import status
-from auditlake.runtime.store import DirectoryStore
+from auditlake.runtime.store import open_store
+from auditlake.runtime.store_location import Location, choose_location
 from auditlake.runtime.stream import StreamWorker
+from auditlake.runtime.transform import MAX_INVOCATIONS
 
 CONTROL = "/_auditlake/"
 """Below this path the runtime itself answers; the plan's API has no such path."""
+_LINE_END = re.compile(r"[\r\n\0]+")
+"""What would end a header's value: a template can take one out of a request."""
+_WIRE_ERRORS = {
+    "EXPIRED_TOKEN": "ExpiredTokenException",
+    "INVALID_SIGNATURE": "InvalidSignatureException",
+    "MISSING_AUTHENTICATION_TOKEN": "MissingAuthenticationTokenException",
+}
+"""The errors of the JSON 1.1 protocol for a wrong signature."""
 RECEIVERS = 2
 """Processes of the receiver function: requests that it answers side by side."""
 
@@ -43,20 +62,38 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Settings:
-    """Where the runtime keeps its data and listens; `token` is the bearer token that it asks for, None for none."""
+    """Where the runtime keeps its data and listens.
+
+    `token` is the bearer token that it asks for, None for none; `store` is where objects go, None for where they went
+    until now, at first the data directory. `auth` says whom it lets in, None for who has the token, or everybody where
+    there is none; `credentials` and `jwks` are the files that the mode `plan` checks against.
+    """
 
     data: Path
     host: str
     port: int
     token: str | None
+    store: Location | None = None
+    auth: Mode | None = None
+    credentials: Path | None = None
+    jwks: Path | None = None
 
-    def check(self) -> None:
-        """Raise AuditlakeError when anybody on the network could write without a token."""
-        if self.token is None and not _is_loopback(self.host):
+    def authentication(self) -> Authentication:
+        """Return whom the runtime lets in; raises AuditlakeError for options that do not fit or let anybody in."""
+        authentication = load_authentication(self.auth, self.token, self.credentials, self.jwks)
+        if _is_loopback(self.host):
+            return authentication
+        if authentication.mode is Mode.NONE:
             raise AuditlakeError(
                 f"The address {self.host} can be reached from other machines: add --token TOKEN, which every request "
-                "must then carry as `Authorization: Bearer TOKEN`, or listen on 127.0.0.1."
+                "must then carry as `Authorization: Bearer TOKEN`, or --auth plan, or listen on 127.0.0.1."
             )
+        if authentication.token is None:
+            raise AuditlakeError(
+                f"The address {self.host} can be reached from other machines, and the plan guards its API only: add "
+                "--token TOKEN for the runtime's own status and flush, or listen on 127.0.0.1."
+            )
+        return authentication
 
 
 class Runtime:
@@ -68,19 +105,25 @@ class Runtime:
         Raises PlanError for what the plan asks in vain, StoreError when the data directory cannot be used.
         """
         self.plan = plan
-        self.wire_key = secrets.token_hex(16)
+        self.authentication = settings.authentication()
+        # With it the receiver signs; known to nobody else, it changes with every start.
+        self.wire_key = AccessKey(f"AUDITLAKE{secrets.token_hex(8)}", secrets.token_hex(32), plan.stream.arn)
         self._settings = settings
         self._port = port
+        self._clock = clock
         with contextlib.ExitStack() as opened:
             self._opened = opened
             opened.enter_context(_only_process(settings.data))
             self.buffer = Buffer(settings.data / "buffer.sqlite")
             opened.callback(self.buffer.close)
             self.firehose = FirehoseApi(plan.stream, self.buffer, clock)
-            transform = self._process(plan.function(plan.stream.processor.function_arn))
-            store = DirectoryStore(settings.data / plan.bucket.name)
-            self.worker = StreamWorker(plan, self.buffer, transform, store, clock)
-            self.api = ApiFront(plan.api, self._integration, plan.account_id, settings.token, clock)
+            function = plan.function(plan.stream.processor.function_arn)
+            transform = FunctionPool([self._process(function) for _ in range(MAX_INVOCATIONS)])
+            self.location = choose_location(settings.data, plan.bucket.name, settings.store)
+            self.store = open_store(self.location, plan.bucket.name, plan.bucket.object_lock, clock)
+            self.worker = StreamWorker(plan, self.buffer, transform, self.store, clock)
+            resource = MethodResource(plan.region, plan.account_id, plan.api.name, plan.api.stage)
+            self.api = ApiFront(plan.api, self._integration, resource, self.authentication, clock)
             self._opened = opened.pop_all()
 
     def __enter__(self) -> "Runtime":
@@ -102,8 +145,8 @@ class Runtime:
             "AUDITLAKE_FUNCTION_ARN": function.arn,
             "AWS_REGION": self.plan.region,
             "AWS_DEFAULT_REGION": self.plan.region,
-            "AWS_ACCESS_KEY_ID": self.wire_key,
-            "AWS_SECRET_ACCESS_KEY": self.wire_key,
+            "AWS_ACCESS_KEY_ID": self.wire_key.id,
+            "AWS_SECRET_ACCESS_KEY": self.wire_key.secret,
             "AWS_ENDPOINT_URL_FIREHOSE": f"http://{_url_host(self._settings.host)}:{self._port}",
         }
         process = FunctionProcess(function, self._settings.data / "logs" / f"{function.name}.log", environment)
@@ -114,14 +157,14 @@ class Runtime:
         integration = operation.integration
         match integration["type"].lower():
             case "aws":
-                return FirehoseIntegration(operation, self.firehose)
+                return FirehoseIntegration(operation, self.firehose, self.plan.api.stage_variables)
             case "mock":
-                return MockIntegration(operation)
+                return MockIntegration(operation, self.plan.api.stage_variables)
             case "aws_proxy":
                 arn = integration["uri"].partition("/functions/")[2].removesuffix("/invocations")
                 receivers = [self._process(self.plan.function(arn)) for _ in range(RECEIVERS)]
                 media_types = self.plan.api.document.get("x-amazon-apigateway-binary-media-types", ())
-                return LambdaIntegration(receivers, media_types)
+                return LambdaIntegration(receivers, media_types, timeout_s(operation), self.plan.api.stage_variables)
             case other:
                 name = f"{operation.method} {operation.path}"
                 raise PlanError(
@@ -130,29 +173,38 @@ class Runtime:
 
     async def answer(self, request: Request) -> Response:
         """Answer any request: the plan's API, the stream's API, or the runtime's own control."""
-        target = request.headers.get("x-amz-target", "")
-        if request.method == "POST" and request.path == "/" and target.startswith(TARGET_PREFIX):
-            if not self._may_put(request):
-                refused = {
-                    "__type": "AccessDeniedException",
-                    "message": "The stream's API takes requests of this runtime only.",
-                }
-                return Response(400, json.dumps(refused).encode(), {"content-type": CONTENT_TYPE})
-            return await self.firehose.call(target.removeprefix(TARGET_PREFIX), request.body)
+        # In mode `plan` without a token the control is open, and no plan's API asks for a secret everywhere.
+        if self.authentication.token is None and (detail := refusal(request)) is not None:
+            return _json(403, {"title": "Forbidden", "status": 403, "detail": detail})
+        target = request.headers.get("x-amz-target")
+        if request.method == "POST" and request.path == "/" and target is not None:
+            if (refused := self._refused_put(request)) is not None:
+                return error_response(refused, str(uuid.uuid4()))
+            return await self.firehose.answer(target, request.body)
         if request.path.startswith(CONTROL):
             return await self._control(request)
+        # Where Prometheus looks by itself; a plan whose API has such a path keeps it.
+        if (request.method, request.path) == ("GET", "/metrics") and "/metrics" not in self.plan.api.document["paths"]:
+            return await self._control(replace(request, path=f"{CONTROL}metrics"))
         return await self.api.answer(request)
 
-    def _may_put(self, request: Request) -> bool:
-        """Without a token any producer on this machine may put; with one only the receiver, by its access key."""
-        return self._settings.token is None or f"Credential={self.wire_key}/" in request.headers.get(
-            "authorization", ""
-        )
+    def _refused_put(self, request: Request) -> ApiError | None:
+        """Say why a request may not put, None where it may.
+
+        Where the runtime asks for nothing, any producer on this machine may; else who signed with a key that was given
+        at start, and the receiver.
+        """
+        if self.authentication.mode is Mode.NONE:
+            return None
+        keys = {**self.authentication.keys, self.wire_key.id: self.wire_key}
+        try:
+            verify_signature(request, keys, "firehose", self.plan.region, self._clock())
+        except GatewayError as error:
+            return ApiError(_WIRE_ERRORS[error.type], error.message)
+        return None
 
     async def _control(self, request: Request) -> Response:
-        token = self._settings.token
-        given = request.headers.get("authorization", "")
-        if token is not None and not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+        if self.authentication.token is not None and not self.authentication.bears_token(request):
             return _json(401, {"detail": "The runtime asks for its token: send Authorization: Bearer TOKEN."})
         match (request.method, request.path.removeprefix(CONTROL)):
             case ("GET", "status"):
@@ -161,8 +213,23 @@ class Runtime:
                 flushed = await asyncio.wrap_future(self.worker.flush())
                 content = {"objects": flushed.objects, "rows": flushed.rows, "problem": flushed.problem}
                 return _json(200 if flushed.problem is None else 503, content)
+            case ("GET", "metrics"):
+                now_ms = int(self._clock() * 1000)
+                text = await asyncio.to_thread(metrics, self.plan.stream.name, self.buffer, self.worker, now_ms)
+                return Response(200, text, {"content-type": METRICS_CONTENT_TYPE})
+            case ("GET", "explain"):
+                return await self._explain(dict(parse_qsl(request.query)).get("event_id", ""))
             case _:
-                return _json(404, {"detail": "The runtime knows GET status and POST flush here."})
+                return _json(404, {"detail": "The runtime knows GET status, metrics and explain and POST flush here."})
+
+    async def _explain(self, event_id: str) -> Response:
+        if not event_id:
+            return _json(400, {"detail": "Say which event: explain?event_id=ID."})
+        try:
+            explanation = await asyncio.to_thread(explain, self._settings.data, self.plan, event_id)
+        except AuditlakeError as error:
+            return _json(503, {"detail": str(error)})
+        return _json(200, explanation.content())
 
 
 def _json(code: int, content: Mapping[str, Any]) -> Response:
@@ -189,14 +256,13 @@ class Asgi:
             headers=headers,
             body=b"",
             source_ip=client[0] if client else "",
+            raw_path=scope.get("raw_path", b"").decode("latin-1"),
         )
         body = await _read_body(receive)
         if body is None:
             response = self._runtime.api.too_large(request)
         else:
-            response = await self._runtime.answer(
-                Request(request.method, request.path, request.query, headers, body, request.source_ip)
-            )
+            response = await self._runtime.answer(replace(request, body=body))
         await _send(send, response, close=body is None)
 
 
@@ -217,7 +283,10 @@ async def _read_body(receive: Receive) -> bytes | None:
 
 
 async def _send(send: Send, response: Response, *, close: bool) -> None:
-    headers = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in response.headers.items()]
+    headers = [
+        (name.encode("latin-1"), _LINE_END.sub(" ", value).encode("latin-1", "replace"))
+        for name, value in response.headers.items()
+    ]
     headers.append((b"content-length", str(len(response.body)).encode()))
     if close:
         headers.append((b"connection", b"close"))
@@ -247,12 +316,18 @@ def serve(
     Raises:
         PlanError, StoreError, AuditlakeError: it cannot start.
     """
-    settings.check()
+    settings.authentication()
     listener = _listen(settings)
     host, port = listener.getsockname()[:2]
     with Runtime(plan, settings, port) as runtime:
         config = uvicorn.Config(
-            Asgi(runtime), http="httptools", lifespan="off", log_config=None, access_log=False, server_header=False
+            Asgi(runtime),
+            http="httptools",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # or X-Forwarded-For would say what source_ip is
         )
         server = _Server(config)
 

@@ -1,8 +1,10 @@
-"""The delivery stream at work: one thread takes records through transform, partition, convert and store.
+"""The delivery stream at work: transform by a few threads, then partition, convert and store by one.
 
-Nothing leaves the buffer before what was made of it is stored, so that a crash at any point repeats a step.
+A batch that the function hangs on holds up no other. Nothing leaves the buffer before what was made of it is stored, so
+that a crash at any point repeats a step.
 """
 
+import contextlib
 import json
 import logging
 import threading
@@ -10,18 +12,29 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 
 from auditlake.errors import StoreError
 from auditlake.runtime import error_objects, partition
-from auditlake.runtime.buffer import Buffer, Buffered, Destination
+from auditlake.runtime.buffer import Buffer, Buffered, Destination, Record
 from auditlake.runtime.convert import Converted, conversion_schema, convert
 from auditlake.runtime.error_objects import CatalogTable, Failure
 from auditlake.runtime.function import Invocable
 from auditlake.runtime.plan import Plan
-from auditlake.runtime.store import DirectoryStore
-from auditlake.runtime.transform import MAX_BATCH_RECORDS, Dropped, Failed, Outcome, Transformed, destination, transform
+from auditlake.runtime.store import Store
+from auditlake.runtime.transform import (
+    MAX_BATCH_RECORDS,
+    MAX_INVOCATIONS,
+    Answered,
+    Dropped,
+    Failed,
+    Outcome,
+    Transformed,
+    destination,
+    fitting,
+    transform,
+)
 
 MAX_ACTIVE_PARTITIONS = 500
 """Active partitions of a stream (C2, documented)."""
@@ -41,6 +54,28 @@ class Flushed:
     problem: str | None = None
 
 
+class _StoppedError(Exception):
+    """The stream stops: the batch stays in the buffer, its invocations are repeated at the next start."""
+
+
+@dataclass(eq=False)
+class _Flush:
+    """A flush that waits until all up to a sequence number is answered; it adds up what is stored meanwhile."""
+
+    upto: int
+    objects: int = 0
+    rows: int = 0
+    done: "Future[Flushed]" = field(default_factory=Future)
+
+
+@dataclass(frozen=True)
+class _Invoked:
+    """A batch that the function has been asked about."""
+
+    batch: Sequence[Record]
+    answer: "Future[Answered]"
+
+
 class StreamWorker:
     """Runs a delivery stream; `start` it, `flush` it, `close` it."""
 
@@ -49,7 +84,7 @@ class StreamWorker:
         plan: Plan,
         buffer: Buffer,
         function: Invocable,
-        store: DirectoryStore,
+        store: Store,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Prepare the stream of `plan`; raises PlanError when a prefix or a column is not implemented."""
@@ -65,7 +100,12 @@ class StreamWorker:
         self._error_prefix = partition.parse_error_prefix(plan.stream.error_output_prefix)
         self._zone = partition.parse_time_zone(plan.stream.custom_time_zone)
         self._not_before: dict[str, float] = {}
-        self._flushes: list[Future[Flushed]] = []
+        self._taken = 0
+        """Up to this sequence number the function has been asked."""
+        self._invoked: list[_Invoked] = []
+        self._invokers = ThreadPoolExecutor(MAX_INVOCATIONS, "transform")
+        self._refused_s: float | None = None
+        self._flushes: list[_Flush] = []
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._lock = threading.Lock()
@@ -77,41 +117,126 @@ class StreamWorker:
 
     def flush(self) -> "Future[Flushed]":
         """Deliver all that was accepted until now, whatever the buffers' sizes and ages."""
-        done: Future[Flushed] = Future()
+        flush = _Flush(self._buffer.newest())
         with self._lock:
-            self._flushes.append(done)
+            self._flushes.append(flush)
         self._wake.set()
-        return done
+        return flush.done
 
     def close(self) -> None:
-        """Stop after the step at hand; what is not delivered stays in the buffer for the next start."""
+        """Stop after the step at hand; what is not delivered stays in the buffer for the next start.
+
+        An invocation that runs goes on until its function is closed; what it answers is not taken.
+        """
         self._stopping.set()
         self._wake.set()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
+        self._invokers.shutdown(wait=False, cancel_futures=True)
+
+    def active_partitions(self) -> int:
+        """Return the number of partitions that hold records which are not delivered (C2)."""
+        return len(self._active())
+
+    def partition_count_exceeded(self) -> bool:
+        """Say whether a record of the last minute was refused because of the limit of active partitions (C2, I2)."""
+        return self._refused_s is not None and self._clock() - self._refused_s < 60
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._wake.wait(timeout=0.2)
             self._wake.clear()
             with self._lock:
-                flushes, self._flushes = self._flushes, []
+                flushes = list(self._flushes)
             try:
-                flushed = self.step(everything=bool(flushes))
+                self._turn(flushes)
             except Exception as error:  # the thread must live: records go on arriving
                 logger.exception("The stream's step failed and is repeated; its records stay in the buffer.")
-                flushed = Flushed(0, 0, f"The stream's step failed: {error}.")
+                self._finish(flushes, f"The stream's step failed: {error}.")
                 self._stopping.wait(RETRY_STORE_S)
-            for done in flushes:
-                done.set_result(flushed)
-        for done in self._flushes:
-            done.set_result(Flushed(0, 0, "The stream stops; what is not delivered stays in the buffer."))
+        self._finish(self._flushes, "The stream stops; what is not delivered stays in the buffer.")
+
+    def _turn(self, flushes: Sequence[_Flush]) -> None:
+        """Take what was answered, ask about what is due, deliver what is due; end the flushes that are through."""
+        self._take_answers()
+        while self._invoke_due(max((flush.upto for flush in flushes), default=None)):
+            pass
+        through = [flush for flush in flushes if self._is_answered(flush.upto)]
+        delivered = self._deliver_due(everything=bool(through))
+        for flush in flushes:
+            flush.objects += delivered.objects
+            flush.rows += delivered.rows
+        self._finish(through, delivered.problem)
+
+    def _finish(self, flushes: Sequence[_Flush], problem: str | None) -> None:
+        with self._lock:
+            self._flushes = [flush for flush in self._flushes if flush not in flushes]
+        for flush in flushes:
+            flush.done.set_result(Flushed(flush.objects, flush.rows, problem))
 
     def step(self, everything: bool) -> Flushed:
         """Transform and deliver what is due by size or age, or everything that was accepted until now."""
         upto = self._buffer.newest() if everything else None
-        while self._transform_due(upto):
-            if self._stopping.is_set() and not everything:
-                break
+        while self._invoke_due(upto) or self._invoked:
+            wait([invoked.answer for invoked in self._invoked], return_when=FIRST_COMPLETED)
+            self._take_answers()
+        return self._deliver_due(everything)
+
+    def _invoke_due(self, upto: int | None) -> bool:
+        """Ask the function about a batch if one is due by size, by age or by a flush; returns whether one was."""
+        if len(self._invoked) == MAX_INVOCATIONS:
+            return False
+        waiting = self._buffer.waiting(after=self._taken)
+        if waiting.oldest_arrival_ms is None:
+            return False
+        processor = self._stream.processor
+        asked = sum(len(record.data) for invoked in self._invoked for record in invoked.batch)
+        full = waiting.bytes - asked >= processor.buffer_size_bytes
+        age_ms = self._clock() * 1000 - waiting.oldest_arrival_ms
+        flushed = upto is not None and self._taken < upto
+        if not full and not flushed and age_ms < processor.buffer_interval_s * 1000:
+            return False
+        batch = self._buffer.next_batch(processor.buffer_size_bytes, MAX_BATCH_RECORDS, after=self._taken)
+        batch = list(fitting(batch, self._stream))
+        self._taken = batch[-1].seq
+        answer = self._invokers.submit(self._invoke, batch)
+        answer.add_done_callback(lambda _: self._wake.set())
+        self._invoked.append(_Invoked(batch, answer))
+        return True
+
+    def _invoke(self, batch: Sequence[Record]) -> Answered:
+        """Transform a batch; what goes wrong on this side of the function is tried again until it works."""
+        while True:
+            try:
+                return transform(self._function, self._stream, batch, self._buffer.record_id, self._wait)
+            except _StoppedError:
+                raise
+            except Exception:
+                logger.exception("The function cannot be invoked; it is tried again in %s s.", RETRY_STORE_S)
+                self._wait(RETRY_STORE_S)
+
+    def _take_answers(self) -> None:
+        """Move the records of the batches that the function has answered for to their destinations."""
+        for invoked in [invoked for invoked in self._invoked if invoked.answer.done()]:
+            if invoked.answer.exception() is not None:  # the stream stops
+                return
+            answered = invoked.answer.result()
+            buffered, counted = self._partition(answered.outcomes)
+            counted.update(
+                {
+                    "invocations": answered.attempts,
+                    "invocations.succeeded": int(answered.succeeded),
+                    "invocations.duration_ms": answered.duration_ms,
+                }
+            )
+            self._buffer.move(invoked.batch, buffered, counted, self._now_ms())
+            self._invoked.remove(invoked)
+
+    def _is_answered(self, upto: int) -> bool:
+        return self._taken >= upto and all(invoked.batch[0].seq > upto for invoked in self._invoked)
+
+    def _deliver_due(self, everything: bool) -> Flushed:
+        """Deliver the destinations that are due by size or age, or all of them."""
         objects = rows = 0
         problem = None
         while True:
@@ -124,43 +249,32 @@ class StreamWorker:
             if not everything or problem or not due:
                 return Flushed(objects, rows, problem)
 
-    def _transform_due(self, upto: int | None) -> bool:
-        """Transform one batch if one is due; returns whether there may be another."""
-        waiting = self._buffer.waiting()
-        if waiting.oldest_arrival_ms is None:
-            return False
-        processor = self._stream.processor
-        age_ms = self._clock() * 1000 - waiting.oldest_arrival_ms
-        full = waiting.bytes >= processor.buffer_size_bytes
-        if upto is None and not full and age_ms < processor.buffer_interval_s * 1000:
-            return False
-        batch = self._buffer.next_batch(processor.buffer_size_bytes, MAX_BATCH_RECORDS)
-        if not batch or (upto is not None and batch[0].seq > upto):
-            return False
-        results = transform(self._function, self._stream, batch, self._buffer.record_id, self._wait)
-        buffered, counted = self._partition(results)
-        self._buffer.move(batch, buffered, counted, self._now_ms())
-        return True
-
     def _wait(self, seconds: float) -> None:
-        self._stopping.wait(seconds)
+        if self._stopping.wait(seconds):
+            raise _StoppedError
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
 
+    def _active(self) -> set[str]:
+        return {waiting.name for waiting in self._buffer.destinations() if _is_rows(waiting.name)}
+
     def _partition(self, results: Sequence[Outcome]) -> tuple[list[Buffered], Counter[str]]:
         """Find the destination of every record; failures become error objects."""
-        active = {waiting.name for waiting in self._buffer.destinations()}
+        active = self._active()
         buffered: list[Buffered] = []
         counted: Counter[str] = Counter()
         for result in results:
             if isinstance(result, Dropped):
-                counted["dropped.records"] += 1
+                counted.update({"dropped.records": 1, "processed.records": 1})
                 continue
+            if isinstance(result, Transformed):
+                counted.update({"processed.records": 1, "processed.bytes": len(result.data)})
             item = self._failed(result) if isinstance(result, Failed) else self._placed(result, active)
-            active.add(item.destination)
             buffered.append(item)
-            if item.destination.startswith('["errors"'):
+            if _is_rows(item.destination):
+                active.add(item.destination)
+            else:
                 counted[f"failed.{json.loads(item.destination)[1]}"] += 1
         return buffered, counted
 
@@ -177,7 +291,8 @@ class StreamWorker:
         if isinstance(values, partition.PartitioningFailure):
             return self._unpartitioned(record.seq, record.arrival_ms, result.data, values)
         name = destination("rows", *values)
-        if name not in active and sum(other.startswith('["rows"') for other in active) >= MAX_ACTIVE_PARTITIONS:
+        if name not in active and len(active) >= MAX_ACTIVE_PARTITIONS:
+            self._refused_s = self._clock()
             failure = self._failure(
                 result.data,
                 "DynamicPartitioning.ActivePartitionsLimitExceeded",
@@ -209,10 +324,15 @@ class StreamWorker:
     def _deliver(self, waiting: Destination, problem: str | None) -> tuple[int | None, str | None]:
         """Store one object of a destination; returns its rows (None when there is no object) and the last problem."""
         try:
-            return self._store_object(waiting.name), problem
+            stored = self._store_object(waiting.name)
+            self._not_before.pop(waiting.name, None)
+            return stored, problem
         except StoreError as error:
             logger.error("%s It is tried again in %s s.", error, RETRY_STORE_S)
             self._not_before[waiting.name] = self._clock() + RETRY_STORE_S
+            # If the disk is full, the buffer can be as full as the store: that nothing was stored need not be counted.
+            with contextlib.suppress(StoreError):
+                self._buffer.count({"deliveries.failed": 1})
             return None, str(error)
 
     def _store_object(self, name: str) -> int | None:
@@ -233,13 +353,14 @@ class StreamWorker:
         converted = convert([item.data for item in taken], self._columns, self._stream.conversion)
         if converted.rows:
             self._store.put(key, converted.parquet)
-        self._buffer.stored(name, taken, self._unconverted(taken, converted), _counted(name, converted), self._now_ms())
+        unconverted = self._unconverted(taken, converted)
+        self._buffer.stored(name, taken, unconverted, _counted(name, taken, converted), self._now_ms())
         return converted.rows if converted.rows else None
 
     def _store_errors(self, name: str, kind: str, taken: Sequence[Buffered]) -> int:
         context = self._object(taken, "", kind)
         self._store.put(partition.error_object_key(self._error_prefix, context), b"".join(item.data for item in taken))
-        self._buffer.stored(name, taken, (), {"stored.error_objects": 1}, self._now_ms())
+        self._buffer.stored(name, taken, (), {"stored.error_objects": 1, "deliveries": 1}, self._now_ms())
         return 0
 
     def _object(self, taken: Sequence[Buffered], extension: str, kind: str = "") -> partition.ObjectContext:
@@ -262,8 +383,16 @@ class StreamWorker:
         return failed
 
 
-def _counted(name: str, converted: Converted) -> Mapping[str, int]:
+def _is_rows(destination_name: str) -> bool:
+    return destination_name.startswith('["rows"')
+
+
+def _counted(name: str, taken: Sequence[Buffered], converted: Converted) -> Mapping[str, int]:
+    failed_bytes = sum(len(taken[failure.index].data) for failure in converted.failed)
     counted = {
+        "deliveries": int(converted.rows > 0),
+        "converted.bytes": sum(len(item.data) for item in taken) - failed_bytes,
+        "unconverted.bytes": failed_bytes,
         "stored.objects": int(converted.rows > 0),
         "stored.bytes": len(converted.parquet) if converted.rows else 0,
         "stored.rows": converted.rows,

@@ -1,7 +1,7 @@
 """Which attributes of a plan the runtime implements, and which are harmless on one machine; all others are refused.
 
 The table is read as: resource type -> attribute -> what may stand there. An attribute that is null, empty or false
-asks for nothing and is always fine.
+asks for nothing and is fine, but for a switch that must be on.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -59,7 +59,12 @@ _STREAM: Support = {
             "enabled": Only((True,)),
             "input_format_configuration": {
                 "deserializer": {
-                    "open_x_json_ser_de": {"case_insensitive": Only((True,))},
+                    # The Hive JSON SerDe is not in the table, so a plan that chooses it is refused (D3).
+                    "open_x_json_ser_de": {
+                        "case_insensitive": IMPLEMENTED,
+                        "column_to_json_key_mappings": IMPLEMENTED,
+                        "convert_dots_in_json_keys_to_underscores": IMPLEMENTED,
+                    },
                 },
             },
             "output_format_configuration": {
@@ -92,10 +97,18 @@ _STREAM: Support = {
         "processing_configuration": {
             "enabled": Only((True,)),
             "processors": {
-                "type": Only(("Lambda",)),
+                # A delimiter between records changes nothing in Parquet, which is all that is written here (C4).
+                "type": Only(("Lambda", "AppendDelimiterToRecord")),
                 "parameters": {
                     "parameter_name": Only(
-                        ("LambdaArn", "BufferSizeInMBs", "BufferIntervalInSeconds", "NumberOfRetries", "RoleArn")
+                        (
+                            "LambdaArn",
+                            "BufferSizeInMBs",
+                            "BufferIntervalInSeconds",
+                            "NumberOfRetries",
+                            "RoleArn",
+                            "Delimiter",
+                        )
                     ),
                     "parameter_value": IMPLEMENTED,
                 },
@@ -124,7 +137,7 @@ _API: Support = {
 }
 
 _METHOD_SETTINGS: Support = {
-    "method_path": Only(("*/*",)),
+    "method_path": IMPLEMENTED,
     "stage_name": HARMLESS,
     "settings": {
         "caching_enabled": Only(()),
@@ -138,6 +151,7 @@ _METHOD_SETTINGS: Support = {
 
 _STAGE: Support = {
     "stage_name": IMPLEMENTED,
+    "variables": IMPLEMENTED,
     "description": HARMLESS,
     "access_log_settings": HARMLESS,
     "xray_tracing_enabled": HARMLESS,
@@ -206,7 +220,7 @@ SUPPORT: Mapping[str, Support] = {
     "aws_lambda_function": _FUNCTION,
     "aws_glue_catalog_table": _TABLE,
     "aws_s3_bucket": _BUCKET,
-    # The store tells its user at start that a directory does not enforce the lock.
+    # The store tells its user at start what a directory cannot enforce.
     "aws_s3_bucket_object_lock_configuration": IMPLEMENTED,
     "aws_athena_named_query": IMPLEMENTED,
     "aws_api_gateway_account": HARMLESS,
@@ -227,10 +241,35 @@ SUPPORT: Mapping[str, Support] = {
     "aws_s3_bucket_policy": HARMLESS,
     "aws_s3_bucket_public_access_block": HARMLESS,
     "aws_s3_bucket_server_side_encryption_configuration": HARMLESS,
-    # A directory keeps one version, because its objects are never overwritten.
-    "aws_s3_bucket_versioning": HARMLESS,
+    # The local bucket keeps every version, and nothing suspends that.
+    "aws_s3_bucket_versioning": {
+        "bucket": HARMLESS,
+        "expected_bucket_owner": HARMLESS,
+        "versioning_configuration": {"status": Only(("Enabled",))},
+    },
 }
 """What the runtime makes of every resource type that it knows."""
+
+
+@dataclass(frozen=True)
+class Unsupported:
+    """What the runtime does not do of one attribute, or of a whole resource, whose `attribute` is empty then."""
+
+    address: str
+    attribute: str
+    came: object
+    says: str
+
+
+def unsupported(resources: Iterable[PlannedResource]) -> Iterator[Unsupported]:
+    """Yield what a plan asks for and the runtime does not do, each with its resource."""
+    for resource in resources:
+        if resource.type not in SUPPORT:
+            says = f"the resource type {resource.type} is not implemented"
+            yield Unsupported(resource.address, "", resource.type, says)
+        else:
+            for attribute, came, says in _complaints(resource.values, SUPPORT[resource.type], ""):
+                yield Unsupported(resource.address, attribute, came, says)
 
 
 def check_support(resources: Iterable[PlannedResource]) -> None:
@@ -238,15 +277,7 @@ def check_support(resources: Iterable[PlannedResource]) -> None:
 
     Raises PlanError with one line for each resource and attribute.
     """
-    complaints: list[str] = []
-    for resource in resources:
-        if resource.type not in SUPPORT:
-            complaints.append(f"{resource.address}: the resource type {resource.type} is not implemented")
-        else:
-            complaints += [
-                f"{resource.address}: {complaint}"
-                for complaint in _complaints(resource.values, SUPPORT[resource.type], "")
-            ]
+    complaints = [f"{found.address}: {found.says}" for found in unsupported(resources)]
     if complaints:
         raise PlanError(
             "The local runtime does not do all that this plan asks for, and does not pretend to:\n  "
@@ -255,15 +286,16 @@ def check_support(resources: Iterable[PlannedResource]) -> None:
         )
 
 
-def _complaints(value: object, support: Support, path: str) -> Iterator[str]:
-    """Yield what in `value` is not supported; `path` is the attribute's name from the resource down."""
-    if value in (None, "", [], {}, False) or support in (IMPLEMENTED, HARMLESS):
+def _complaints(value: object, support: Support, path: str) -> Iterator[tuple[str, object, str]]:
+    """Yield what in `value` is not supported: attribute, value, sentence; `path` leads down from the resource."""
+    switched_off = value is False and isinstance(support, Only) and True in support.values
+    if (value in (None, "", [], {}, False) and not switched_off) or support in (IMPLEMENTED, HARMLESS):
         return
     if isinstance(support, Only):
         if value not in support.values:
             allowed = " or ".join(repr(one) for one in support.values)
             shown = "" if isinstance(value, list | Mapping) else f" = {value!r}"
-            yield f"{path}{shown} is not implemented" + (f", only {allowed}" if allowed else "")
+            yield path, value, f"{path}{shown} is not implemented" + (f", only {allowed}" if allowed else "")
     elif isinstance(value, Mapping) and isinstance(support, Mapping):
         for name, member in value.items():
             yield from _complaints(member, support.get(name, UNKNOWN), f"{path}.{name}" if path else name)

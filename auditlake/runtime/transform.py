@@ -1,6 +1,8 @@
 """transform: the Lambda processor of the delivery stream, and what becomes of each record it was given (B1 to B4)."""
 
 import json
+import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +14,21 @@ from auditlake.runtime.buffer import Record
 from auditlake.runtime.function import FunctionError, Invocable
 from auditlake.runtime.plan import DeliveryStream
 
-MAX_BATCH_RECORDS = 10_000
-"""Records of one invocation: with B3's 3 MB of data the event stays below Lambda's 6 MB. AWS names no number."""
+MAX_INVOCATIONS = 5
+"""Invocations that may run side by side (B3, documented: 5 "per shard" for S3; that a stream counts as one is UNV)."""
+MAX_INVOCATION_S = 300
+"""After five minutes an invocation has timed out, whatever the function's own timeout (B3, documented)."""
+MAX_EVENT_BYTES = 6_291_456
+"""The largest event of an invocation, base64 included (B3, documented as 6 MB)."""
 RETRY_WAITS_S = (2, 6, 12)
-"""Seconds before each retry; observed is only that four attempts take 20 to 30 s (B3)."""
+"""Seconds before each retry, the last for all further ones; observed is that four attempts take 20 to 30 s (B3)."""
+
+_RECORD = '{"recordId":"","approximateArrivalTimestamp":,"data":""},'
+_EVENT = '{"invocationId":"","deliveryStreamArn":"","region":"","records":[]}'
+_ID_BYTES, _TIMESTAMP_BYTES = 52, 13
+_RECORD_BYTES = len(_RECORD) + _ID_BYTES + _TIMESTAMP_BYTES
+MAX_BATCH_RECORDS = MAX_EVENT_BYTES // _RECORD_BYTES
+"""More records than this never fit an event, however small. AWS names no number."""
 
 PARSE_ERROR = (
     "Lambda.JsonProcessingException",
@@ -81,27 +94,57 @@ class Failed:
 Outcome = Transformed | Dropped | Failed
 
 
+@dataclass(frozen=True)
+class Answered:
+    """What a batch's invocations came to: an outcome a record, how often the function ran, for how many ms in all."""
+
+    outcomes: Sequence[Outcome]
+    attempts: int
+    succeeded: bool
+    duration_ms: int
+
+
+def fitting(batch: Sequence[Record], stream: DeliveryStream) -> Sequence[Record]:
+    """Return as many of the first records of a batch, at least one, as an invocation's event can hold (B3).
+
+    A record alone always fits: its 1,000 KiB are 1.4 MB in base64.
+    """
+    size = len(_EVENT) + len(stream.arn) + len(stream.region) + 36
+    for place, record in enumerate(batch):
+        size += _RECORD_BYTES + (len(record.data) + 2) // 3 * 4
+        if size > MAX_EVENT_BYTES:
+            return batch[:place]
+    return batch
+
+
 def transform(
     function: Invocable,
     stream: DeliveryStream,
     batch: Sequence[Record],
     record_id: Callable[[int], str],
     wait: Callable[[float], None],
-) -> list[Outcome]:
+) -> Answered:
     """Invoke the function for a batch and return one outcome a record.
 
-    Only a thrown error and a timeout are tried again, the stream's number of times; `wait` sleeps seconds in between.
+    Only a thrown error and a timeout are tried again, the stream's number of times (B4, probed); a function that dies
+    or answers more than 6 MB has thrown. `wait` sleeps seconds in between.
     """
     by_id = {record_id(record.seq): record for record in batch}
     event = invocation_event(stream, by_id)
-    attempt = 1
-    while isinstance(answer := function.invoke(event), FunctionError):
+    duration_s = 0.0
+    attempt = 0
+    while True:
+        attempt += 1
+        started = time.monotonic()
+        answer = function.invoke(event, MAX_INVOCATION_S)
+        duration_s += time.monotonic() - started
+        if not isinstance(answer, FunctionError):
+            return Answered(outcomes(by_id, answer, attempt), attempt, True, int(duration_s * 1000))
         if attempt > stream.processor.retries:
             code, message = TIMED_OUT if answer.kind == "timeout" else FUNCTION_ERROR
-            return [Failed(record, code, message, attempt) for record in batch]
+            failed = [Failed(record, code, message, attempt) for record in batch]
+            return Answered(failed, attempt, False, int(duration_s * 1000))
         wait(RETRY_WAITS_S[min(attempt, len(RETRY_WAITS_S)) - 1])
-        attempt += 1
-    return outcomes(by_id, answer, attempt)
 
 
 def invocation_event(stream: DeliveryStream, by_id: Mapping[str, Record]) -> bytes:
@@ -114,9 +157,13 @@ def invocation_event(stream: DeliveryStream, by_id: Mapping[str, Record]) -> byt
         }
         for identity, record in by_id.items()
     ]
-    first = next(iter(by_id))
     return msgspec.json.encode(
-        {"invocationId": first, "deliveryStreamArn": stream.arn, "region": stream.region, "records": records}
+        {
+            "invocationId": str(uuid.uuid4()),
+            "deliveryStreamArn": stream.arn,
+            "region": stream.region,
+            "records": records,
+        }
     )
 
 

@@ -1,22 +1,27 @@
-"""Mapping templates: Apache Velocity with API Gateway's `$input`, `$util` and `$context` (F1, F2).
+"""Mapping templates: Apache Velocity with API Gateway's `$input`, `$util`, `$context`, `$stageVariables` (F1, F2).
 
 What is documented is followed; where the service was recorded, the recording is followed (`tests/test_runtime_vtl.py`).
+Header names are looked up whatever their case; API Gateway's notes say that it minds the case (F1, documented), but
+HTTP servers here hand names on in lower case.
 """
 
 import base64
 import json
 import re
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
 import airspeed
+import airspeed.operators as velocity
 from jsonpath_ng.exceptions import JsonPathParserError
 from jsonpath_ng.ext.parser import parse as parse_json_path
 
 MAX_TEMPLATE_BYTES = 300 * 1024
 """The longest mapping template that API Gateway takes (F1, documented)."""
+MAX_ITERATIONS = 1000
+"""How often a `#foreach` may run (F1, documented)."""
 
 
 class TemplateError(Exception):
@@ -34,13 +39,39 @@ class JavaMap(dict[str, Any]):
         """The number of members."""
         return len(self)
 
+    def isEmpty(self) -> bool:  # noqa: N802 - Java's name
+        """Whether there is no member."""
+        return not self
+
     def keySet(self) -> "JavaList":  # noqa: N802 - Java's name
         """The members' names."""
         return JavaList(self)
 
+    def entrySet(self) -> "JavaList":  # noqa: N802 - Java's name
+        """The members, each with `key` and `value`."""
+        return JavaList(JavaMap(key=key, value=value) for key, value in self.items())
+
+    def values(self) -> "JavaList":  # type: ignore[override]  # Java's gives a collection with size()
+        """The members' values."""
+        return JavaList(super().values())
+
     def containsKey(self, key: str) -> bool:  # noqa: N802 - Java's name
         """Whether a member has this name."""
         return key in self
+
+    def put(self, key: str, value: object) -> object:
+        """Set a member and return what it was."""
+        before = self.get(key)
+        self[key] = value
+        return before
+
+    def remove(self, key: str) -> object:
+        """Remove a member and return what it was."""
+        return self.pop(key, None)
+
+    def toString(self) -> str:  # noqa: N802 - Java's name
+        """The map as it prints."""
+        return str(self)
 
     def __str__(self) -> str:
         return "{" + ", ".join(f"{key}={_java_text(value)}" for key, value in self.items()) + "}"
@@ -53,6 +84,10 @@ class JavaList(list[Any]):
         """The number of elements."""
         return len(self)
 
+    def isEmpty(self) -> bool:  # noqa: N802 - Java's name
+        """Whether there is no element."""
+        return not self
+
     def get(self, index: int) -> Any:  # noqa: ANN401 - any JSON value
         """The element at `index`, from 0."""
         return self[index]
@@ -61,8 +96,65 @@ class JavaList(list[Any]):
         """Whether an element equals `value`."""
         return value in self
 
+    def add(self, value: object) -> bool:
+        """Add an element; true, which a template prints unless it sets a variable to it."""
+        self.append(value)
+        return True
+
+    def toString(self) -> str:  # noqa: N802 - Java's name
+        """The list as it prints."""
+        return str(self)
+
     def __str__(self) -> str:
         return "[" + ", ".join(_java_text(value) for value in self) + "]"
+
+
+class Claims(JavaMap):
+    """The claims of a token: each is found by its name, while the map itself is null (F2, documented)."""
+
+    def __str__(self) -> str:
+        return ""
+
+
+class Overrides(dict[str, Any]):
+    """What a template sets under `$context.responseOverride`: `status` and `header.NAME`, each at most once.
+
+    A second override of one parameter is answered with a 5XX (F4, documented; which one is unverified).
+    """
+
+    def __init__(self, *, nested: bool = True) -> None:
+        super().__init__()
+        if nested:
+            super().__setitem__("header", Overrides(nested=False))
+
+    def __setitem__(self, name: str, value: object) -> None:
+        if name.lower() in (given.lower() for given in self):
+            raise TemplateError(f"The mapping template overrides {name} twice; API Gateway takes one override each.")
+        super().__setitem__(name, value)
+
+
+_STRING_METHODS: dict[str, Callable[..., Any]] = {
+    "concat": lambda text, other: text + other,
+    "endsWith": lambda text, suffix: text.endswith(suffix),
+    "equals": lambda text, other: text == other,
+    "equalsIgnoreCase": lambda text, other: isinstance(other, str) and text.lower() == other.lower(),
+    "indexOf": lambda text, other: text.find(other),
+    "isEmpty": lambda text: not text,
+    "lastIndexOf": lambda text, other: text.rfind(other),
+    "split": lambda text, pattern: JavaList(re.split(pattern, text)),
+    "toLowerCase": lambda text: text.lower(),
+    "toString": lambda text: text,
+    "toUpperCase": lambda text: text.upper(),
+    "trim": lambda text: text.strip(),
+}
+velocity.__additional_methods__[str].update(_STRING_METHODS)
+
+_METHODS = (
+    {name for kind in (JavaMap, JavaList) for name in vars(kind) if not name.startswith("_")}
+    | {*velocity.__additional_methods__[str], "get", "replace"}
+    | {"path", "json", "params"}
+    | {"escapeJavaScript", "parseJson", "urlEncode", "urlDecode", "base64Encode", "base64Decode"}
+)
 
 
 def _java_text(value: object) -> str:
@@ -74,9 +166,11 @@ def _java_text(value: object) -> str:
 
 
 def _java_value(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    if isinstance(value, dict):
+    if isinstance(value, JavaMap | JavaList | Overrides):
+        return value
+    if isinstance(value, Mapping):
         return JavaMap((key, _java_value(member)) for key, member in value.items())
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return JavaList(_java_value(member) for member in value)
     return value
 
@@ -124,8 +218,8 @@ class Input(_Object):
 
     def _params(self, name: str | None = None) -> Any:  # noqa: ANN401 - a string or the map of maps
         if name is None:
-            return _java_value({place: dict(values) for place, values in self._parameters.items()})
-        for place in ("path", "querystring", "header"):
+            return _java_value({place: self._parameters.get(place, {}) for place in _PLACES})
+        for place in _PLACES:
             for key, value in self._parameters.get(place, {}).items():
                 if key == name or (place == "header" and key.lower() == name.lower()):
                     return value
@@ -144,6 +238,8 @@ class Util(_Object):
         self.parseJson = _Method(lambda text: _java_value(json.loads(text)))
 
 
+_PLACES = ("path", "querystring", "header")
+"""Where `$input.params(x)` looks, in this order (F1, documented)."""
 _UNREAD = object()
 _ESCAPES = {
     "\b": "\\b", "\n": "\\n", "\t": "\\t", "\f": "\\f", "\r": "\\r", "'": "\\'", '"': '\\"', "\\": "\\\\", "/": "\\/",
@@ -188,40 +284,109 @@ def _json_path(expression: str) -> Any:  # noqa: ANN401 - jsonpath_ng is untyped
         raise TemplateError(f"The JSONPath {expression!r} cannot be read: {error}.") from None
 
 
+class _AtMost:
+    """The value that a `#foreach` runs over, which may not be longer than MAX_ITERATIONS.
+
+    Whether API Gateway then stops in silence, as Velocity does, or fails is not documented (F1, unverified). Stopping
+    would lose what comes after, so it fails here.
+    """
+
+    def __init__(self, value: "velocity.Value") -> None:
+        self._value = value
+
+    def calculate(self, namespace: object, loader: object) -> Any:  # noqa: ANN401 - any value of a template
+        found = self._value.calculate(namespace, loader)
+        if found is not None and hasattr(found, "__len__") and len(found) > MAX_ITERATIONS:
+            raise TemplateError(
+                f"A #foreach of the mapping template runs {len(found)} times; API Gateway takes {MAX_ITERATIONS}."
+            )
+        return found
+
+
 @lru_cache(maxsize=64)
 def _template(text: str) -> Any:  # noqa: ANN401 - airspeed is untyped
     if len(text.encode()) > MAX_TEMPLATE_BYTES:
         raise TemplateError(
             f"The mapping template is longer than {MAX_TEMPLATE_BYTES} bytes; API Gateway takes no more."
         )
-    return airspeed.Template(text)
+    template = airspeed.Template(text)
+    template.ensure_compiled()
+    for element in list(_elements(template.root_element)):
+        if isinstance(element, velocity.ForeachDirective):
+            element.value = _AtMost(element.value)
+    return template
+
+
+def _elements(element: "velocity._Element | _AtMost") -> Iterator["velocity._Element | _AtMost"]:
+    """Yield an element of a parsed template and all below it."""
+    yield element
+    for value in vars(element).values():
+        # A parenthesis keeps its inner expression as the bound method that calculates it.
+        for part in _flat(getattr(value, "__self__", value)):
+            if isinstance(part, velocity._Element | _AtMost) and part is not element:
+                yield from _elements(part)
+
+
+def _flat(value: object) -> Iterator[object]:
+    if isinstance(value, list | tuple):
+        for member in value:
+            yield from _flat(member)
+    else:
+        yield value
+
+
+def check(template: str) -> None:
+    """Refuse what a template asks for and the runtime does not do: an unknown method, or an override of the request.
+
+    Velocity prints nothing for a method that is not there, which would be a silent lesser behaviour. A template that
+    cannot be parsed passes: API Gateway takes it too, and fails each request (F1, assumed).
+
+    Raises:
+        TemplateError: it names what is not implemented.
+    """
+    try:
+        parsed = _template(template)
+    except velocity.TemplateSyntaxError:
+        return
+    if "requestOverride" in template:
+        raise TemplateError("$context.requestOverride is not implemented")
+    for element in _elements(parsed.root_element):
+        if isinstance(element, velocity.NameOrCall) and element.parameters is not None and element.name not in _METHODS:
+            raise TemplateError(f"the method {element.name}() is not implemented")
 
 
 def render(
     template: str,
     body: str,
-    context: dict[str, Any],
+    context: Mapping[str, Any],
     parameters: Mapping[str, Mapping[str, str]] | None = None,
+    stage_variables: Mapping[str, str] | None = None,
 ) -> str:
     """Render a mapping template over a body; what it sets under `$context.responseOverride` is found in `context`.
 
     Args:
         template: Velocity text; parsed once, whatever number of times it is rendered.
         body: the request's or the integration's body.
-        context: `$context`; must hold `responseOverride` with a `header` map for a response template.
+        context: `$context`; holds `responseOverride` (Overrides) for a response template.
         parameters: request parameters by place: `path`, `querystring`, `header`.
+        stage_variables: `$stageVariables`.
 
     Raises:
         PayloadError: the template looks into a body that is broken JSON.
         TemplateError: the template is wrong.
     """
-    names = {"input": Input(body, parameters), "util": Util(), "context": context}
+    names = {
+        "input": Input(body, parameters),
+        "util": Util(),
+        "context": _java_value(context),
+        "stageVariables": _java_value(stage_variables or {}),
+    }
     try:
         return str(_template(template).merge(names))
     except TemplateError:
         raise
     except Exception as error:
         cause = error.__cause__ or error.__context__
-        if isinstance(cause, PayloadError):
+        if isinstance(cause, TemplateError):
             raise cause from None
         raise TemplateError(f"The mapping template cannot be rendered: {error}.") from error

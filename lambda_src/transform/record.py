@@ -60,7 +60,7 @@ def record_rows(data: bytes, record_id: str, arrived_at: int, rule: PartitionRul
     rows = []
     first: Partition | None = None
     problems = late_events = 0
-    for index, line in enumerate(_lines(data)):
+    for index, line in enumerate(event_lines(data)):
         event, receipt = _event_and_receipt(line, index, record_id, arrived_at)
         partition, late = rule.partition(event.document.event_type, event.moment.day, receipt.received_at)
         if partition != (first or partition):
@@ -75,7 +75,7 @@ def record_rows(data: bytes, record_id: str, arrived_at: int, rule: PartitionRul
     return Rows(b"\n".join(rows), first, Counts(len(rows), problems, late_events, other_type))
 
 
-def _lines(data: bytes) -> list[bytes]:
+def event_lines(data: bytes) -> list[bytes]:
     """Split a record into the bytes of its events: one a line, or one event over several lines."""
     if b"\n" not in data or (not envelope.is_envelope(data) and _is_one_document(data)):
         return [data] if data.strip() else []
@@ -90,14 +90,20 @@ def _is_one_document(data: bytes) -> bool:
     return True
 
 
+def made_id(record_id: str, index: int) -> str:
+    """Make the id of an event that has none, by its place in its record.
+
+    It is stable over Firehose's retries of an invocation, so that a retry makes no second event.
+    """
+    return str(uuid5(_RECORD_NAMESPACE, f"{record_id}:{index}"))
+
+
 def _event_and_receipt(line: bytes, index: int, record_id: str, arrived_at: int) -> tuple[Event, Receipt]:
     try:
         if not envelope.is_envelope(line):
-            # Stable over Firehose's retries of an invocation, so that a retry makes no second event.
-            event_id = str(uuid5(_RECORD_NAMESPACE, f"{record_id}:{index}"))
-            return read_event(line), Receipt(event_id, arrived_at)
+            return read_event(line), Receipt(made_id(record_id, index), arrived_at)
         wrapped = envelope.decode(line)
-        event_id = wrapped.event_id or str(uuid5(_RECORD_NAMESPACE, f"{record_id}:{index}"))
+        event_id = wrapped.event_id or made_id(record_id, index)
         receipt = Receipt(
             event_id,
             wrapped.received_at,

@@ -1,0 +1,337 @@
+"""Where one event is and was: a look into everything that a data directory holds.
+
+There is no index: the buffer, the objects under the error prefix and the column `event_id` of the table's objects are
+read through, so that it works as well on the directory of a runtime that is stopped.
+"""
+
+import base64
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from auditlake.errors import QueryError, StoreError
+from auditlake.runtime.buffer import record_id
+from auditlake.runtime.plan import Plan
+from auditlake.runtime.query import run_query
+from auditlake.runtime.store_location import S3Location, location_of
+from lambda_src.common import envelope
+from lambda_src.common.envelope import Envelope, EnvelopeError
+from lambda_src.transform.record import event_lines, made_id
+
+MAX_LOOKS = 3
+"""Looks before it is told that records move faster than they can be looked for."""
+_ROW_COLUMNS = ("event_id", "received_at", "api_request_id", "source_ip", "principal")
+
+
+@dataclass(frozen=True)
+class Found:
+    """One copy of the event, and what is known of its way; times are epoch ms (UTC), what is not known is None.
+
+    `place` is where it is: `transform` (accepted, waits for the transform), `partition` (buffered, waits for its
+    object), `store` (in an object of the table), or `errors` (failed; its line waits for an object or is in one).
+    """
+
+    place: str
+    received_ms: int | None = None
+    request_id: str | None = None
+    source_ip: str | None = None
+    principal: str | None = None
+    record_id: str | None = None
+    arrival_ms: int | None = None
+    partition: Mapping[str, str] | None = None
+    error_type: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    attempts: int | None = None
+    object_key: str | None = None
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """What was looked through; objects behind an S3 endpoint are not (`objects_read` is false)."""
+
+    objects_in: str
+    objects_read: bool
+    waiting_records: int
+    buffered_records: int
+    error_objects: int
+    table_objects: int
+    table_bytes_read: int
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """All copies of an event, and what was looked through for them."""
+
+    event_id: str
+    found: Sequence[Found]
+    scanned: Scanned
+
+    def content(self) -> dict[str, Any]:
+        """Return it as JSON values, without what is not known."""
+        found = [{name: value for name, value in asdict(one).items() if value is not None} for one in self.found]
+        for one, copy in zip(found, self.found, strict=True):
+            one["stages"] = [{"stage": stage, "what": what} for stage, what in stages(copy)]
+        return {"event_id": self.event_id, "found": found, "scanned": asdict(self.scanned)}
+
+
+def explain(data: Path, plan: Plan, event_id: str) -> Explanation:
+    """Find every copy of an event in a data directory, whether a runtime runs on it or not.
+
+    Raises StoreError or QueryError when the directory cannot be read, or the table has no column `event_id`.
+    """
+    if "event_id" not in [column.name for column in plan.table.columns]:
+        raise QueryError(f"The table {plan.table.name} has no column event_id, by which an event could be found.")
+    path = data / "buffer.sqlite"
+    if not path.is_file():
+        raise StoreError(f"There is no buffer in {data}; give the directory that `auditlake up --data` was given.")
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            for _ in range(MAX_LOOKS):
+                buffered = _look_into_buffer(connection, plan, event_id)
+                stored = _look_into_objects(data, plan, event_id)
+                # Records move on while the objects are read: what has moved may have been missed, or found twice.
+                if _look_into_buffer(connection, plan, event_id).found == buffered.found:
+                    return _explanation(event_id, data, buffered, stored)
+    except sqlite3.Error as error:
+        raise StoreError(f"The buffer {path} cannot be read: {error}.") from None
+    raise StoreError(f"The event {event_id} moved on at each of {MAX_LOOKS} looks; look again.")
+
+
+def stages(found: Found) -> Iterator[tuple[str, str]]:
+    """Yield what is known of a copy's way, stage by stage, as pairs of stage and words."""
+    came = [f"from {found.source_ip}" if found.source_ip else "", f"by {found.principal}" if found.principal else ""]
+    request = f"request {found.request_id}" if found.request_id else "put to the stream, not POSTed"
+    when = [f"received {_time(found.received_ms)}"] if found.received_ms is not None else []
+    yield "post", ", ".join([*when, *filter(None, came), request])
+    accepted = [f"record {found.record_id}"] if found.record_id else []
+    accepted += [f"accepted {_time(found.arrival_ms)}"] if found.arrival_ms is not None else []
+    yield "deliver", ", ".join(accepted) or "accepted; a stored row does not keep its record's id"
+    if found.place == "transform":
+        yield "transform", "waits for the transform, or is being transformed"
+        return
+    if found.place == "errors":
+        yield from _failed_stages(found)
+        return
+    yield "transform", "done"
+    yield "partition", ", ".join(f"{name}={value}" for name, value in (found.partition or {}).items())
+    if found.place == "partition":
+        yield "store", "waits in the buffer of its partition"
+        return
+    yield "convert", "done"
+    yield "store", f"in {found.object_key}"
+
+
+_FAILED_STAGE = {"processing-failed": "transform", "format-conversion-failed": "convert"}
+
+
+def _failed_stages(found: Found) -> Iterator[tuple[str, str]]:
+    attempts = "1 attempt" if found.attempts == 1 else f"{found.attempts} attempts"
+    stage = _FAILED_STAGE.get(found.error_type or "", "partition")
+    yield stage, f"failed after {attempts}: {found.error_code}: {found.error_message}"
+    yield "store", f"in {found.object_key}" if found.object_key else f"waits in the buffer of {found.error_type}"
+
+
+def _time(epoch_ms: int | None) -> str:
+    return datetime.fromtimestamp((epoch_ms or 0) / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True)
+class _Look:
+    found: Sequence[Found]
+    waiting: int = 0
+    buffered: int = 0
+    error_objects: int = 0
+    table_objects: int = 0
+    table_bytes_read: int = 0
+
+
+def _explanation(event_id: str, data: Path, buffered: _Look, stored: _Look) -> Explanation:
+    location = location_of(data)
+    scanned = Scanned(
+        objects_in=str(location),
+        objects_read=not isinstance(location, S3Location),
+        waiting_records=buffered.waiting,
+        buffered_records=buffered.buffered,
+        error_objects=stored.error_objects,
+        table_objects=stored.table_objects,
+        table_bytes_read=stored.table_bytes_read,
+    )
+    return Explanation(event_id, [*buffered.found, *stored.found], scanned)
+
+
+def _look_into_buffer(connection: sqlite3.Connection, plan: Plan, event_id: str) -> _Look:
+    connection.execute("BEGIN")  # one view of both tables: a record is in exactly one of them
+    try:
+        (buffer_id,) = connection.execute("SELECT value FROM meta WHERE key = 'id'").fetchone()
+        found: list[Found] = []
+        waiting = buffered = 0
+        for seq, arrival_ms, record in connection.execute("SELECT seq, arrival_ms, data FROM accepted ORDER BY seq"):
+            waiting += 1
+            identity = record_id(buffer_id, seq)
+            found += (
+                Found("transform", record_id=identity, arrival_ms=arrival_ms, **_receipt(carried))
+                for carried in _carried(record, event_id, identity)
+            )
+        query = "SELECT seq, destination, arrival_ms, data FROM buffered ORDER BY seq"
+        for seq, destination, arrival_ms, content in connection.execute(query):
+            buffered += 1
+            kind, *values = json.loads(destination)
+            identity = record_id(buffer_id, seq)
+            if kind == "errors":
+                found += _in_error_line(content, event_id, values[0], None, identity)
+            else:
+                found += _in_rows(content, event_id, plan, values, identity, arrival_ms)
+    finally:
+        connection.execute("ROLLBACK")
+    return _Look(found, waiting=waiting, buffered=buffered)
+
+
+def _look_into_objects(data: Path, plan: Plan, event_id: str) -> _Look:
+    location = location_of(data)
+    if isinstance(location, S3Location):
+        return _Look([])
+    root = (location / plan.bucket.name).resolve()
+    found: list[Found] = []
+    errors = 0
+    for path in sorted((root / plan.stream.error_output_prefix.partition("!{")[0]).rglob("*")):
+        if path.is_file():
+            errors += 1
+            key = path.relative_to(root).as_posix()
+            with path.open("rb") as lines:
+                for line in lines:
+                    found += _in_error_line(line, event_id, _error_type(plan, key), key, None)
+    keys = [key.name for key in plan.table.partition_keys]
+    names = [name for name in _ROW_COLUMNS if name in {column.name for column in plan.table.columns}]
+    selected = ", ".join(f'"{name}"' for name in ["$path", *names, *keys])
+    sql = f'SELECT {selected} FROM "{plan.table.name}" WHERE event_id = ?'  # noqa: S608 - names of the plan, quoted
+    with run_query(data, plan, sql, [event_id]) as result:
+        for row in result.rows():
+            values = dict(zip(["$path", *names, *keys], row, strict=True))
+            key = Path(values["$path"]).relative_to(root).as_posix()
+            partition = {name: values[name] for name in keys}
+            found.append(Found("store", partition=partition, object_key=key, **_row_receipt(values)))
+        scan = result.scan()
+    return _Look(found, error_objects=errors, table_objects=scan.files_total, table_bytes_read=scan.bytes_read)
+
+
+def _error_type(plan: Plan, key: str) -> str:
+    """Return the error-output-type that an object's key was made of."""
+    before = plan.stream.error_output_prefix.partition("!{firehose:error-output-type}")[0]
+    # What stands before may itself hold expressions: each evaluates to as many parts as it has slashes.
+    return key.split("/")[before.count("/")]
+
+
+class _Ids(msgspec.Struct):
+    id: Any = None
+    underscore_id: Any = msgspec.field(default=None, name="_id")
+
+
+class _Row(msgspec.Struct):
+    event_id: str | None = None
+    received_at: str | None = None
+    api_request_id: str | None = None
+    source_ip: str | None = None
+    principal: str | None = None
+
+
+def _carried(record: bytes, event_id: str, identity: str | None) -> Iterator[Envelope | None]:
+    """Yield the envelope, or None for a bare event, of each event in a record that has the id."""
+    for index, line in enumerate(event_lines(record)):
+        wrapped = None
+        if envelope.is_envelope(line):
+            try:
+                wrapped = envelope.decode(line)
+            except EnvelopeError:
+                continue
+        own = _own_id(wrapped.body if wrapped else line) or (wrapped.event_id if wrapped else "")
+        if event_id == (own or (made_id(identity, index) if identity else "")):
+            yield wrapped
+
+
+def _own_id(body: bytes) -> str:
+    try:
+        ids = msgspec.json.decode(body, type=_Ids)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return ""
+    return next((one for one in (ids.id, ids.underscore_id) if isinstance(one, str)), "")
+
+
+def _in_rows(
+    content: bytes, event_id: str, plan: Plan, values: Sequence[str], identity: str, arrival_ms: int
+) -> Iterator[Found]:
+    partition = dict(zip([key.name for key in plan.table.partition_keys], values, strict=False))
+    for row in _rows(content):
+        if row.event_id == event_id:
+            yield Found(
+                "partition",
+                record_id=identity,
+                arrival_ms=arrival_ms,
+                partition=partition,
+                **_row_receipt(msgspec.to_builtins(row)),
+            )
+
+
+def _in_error_line(
+    line: bytes, event_id: str, error_type: str, key: str | None, identity: str | None
+) -> Iterator[Found]:
+    """Find the event in a line of an error object: in the record as it was put, or as the transform returned it."""
+    failure = json.loads(line)
+    raw = base64.b64decode(failure["rawData"])
+    receipts = [_receipt(carried) for carried in _carried(raw, event_id, identity)]
+    receipts += [_row_receipt(msgspec.to_builtins(row)) for row in _rows(raw) if row.event_id == event_id]
+    for receipt in receipts:
+        yield Found(
+            "errors",
+            record_id=identity,
+            arrival_ms=failure["arrivalTimestamp"],
+            error_type=error_type,
+            error_code=failure.get("errorCode") or failure.get("lastErrorCode"),
+            error_message=failure.get("errorMessage") or failure.get("lastErrorMessage"),
+            attempts=failure["attemptsMade"],
+            object_key=key,
+            **receipt,
+        )
+
+
+def _rows(content: bytes) -> Iterator[_Row]:
+    for line in content.split(b"\n"):
+        try:
+            yield msgspec.json.decode(line, type=_Row)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            continue  # a row that is none cannot be converted, and is found when it fails
+
+
+def _receipt(wrapped: Envelope | None) -> dict[str, Any]:
+    """Return what the envelope says of how the event came in."""
+    if wrapped is None:
+        return {}
+    return {
+        "received_ms": wrapped.received_at,
+        "request_id": wrapped.request_id or None,
+        "source_ip": wrapped.source_ip or None,
+        "principal": wrapped.principal or None,
+    }
+
+
+def _row_receipt(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a row says of how its event came in."""
+    received = row.get("received_at")
+    if isinstance(received, str):
+        try:
+            received = datetime.fromisoformat(received)
+        except ValueError:  # a transform that is not ours may write anything there
+            received = None
+    return {
+        "received_ms": None if received is None else int(received.replace(tzinfo=UTC).timestamp() * 1000),
+        "request_id": row.get("api_request_id"),
+        "source_ip": row.get("source_ip"),
+        "principal": row.get("principal"),
+    }

@@ -1,0 +1,146 @@
+"""What a running stream measures, as text for Prometheus under the names of Firehose's metrics in CloudWatch (I2).
+
+A dot of a name becomes an underscore: `DeliveryToS3.Records` is `firehose_DeliveryToS3_Records_total`. What CloudWatch
+keeps as sum and sample count (`*.Success`, `*.Duration`) is a summary here: its average is `_sum` / `_count`. Counters
+live in the buffer, so that they go on after a restart.
+
+Not there, because nothing of it exists on one machine: BytesPerSecondLimit and PerPartitionThroughput (no quota),
+JQProcessing (jq is refused), BackupToS3 (source backup is refused), KMSKey (no KMS).
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
+from prometheus_client.registry import Collector
+
+from auditlake.runtime.buffer import Buffer
+from auditlake.runtime.stream import StreamWorker
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+
+_COUNTERS = (
+    ("IncomingRecords", "accepted.records", "Records that were accepted."),
+    ("IncomingBytes", "accepted.bytes", "Bytes of the records that were accepted."),
+    (
+        "ThrottledRecords",
+        "throttled.records",
+        "Records that were refused for a quota; none, as there is no quota here.",
+    ),
+    ("SucceedProcessing.Records", "processed.records", "Records that the transform answered with Ok or Dropped."),
+    ("SucceedProcessing.Bytes", "processed.bytes", "Bytes that the transform answered with Ok."),
+    ("SucceedConversion.Records", "stored.rows", "Rows that were converted."),
+    ("SucceedConversion.Bytes", "converted.bytes", "Bytes of the records that were converted."),
+    ("FailedConversion.Records", "failed.format-conversion-failed", "Records that could not be converted."),
+    ("FailedConversion.Bytes", "unconverted.bytes", "Bytes of the records that could not be converted."),
+    ("DeliveryToS3.Records", "stored.rows", "Rows in the objects that were stored."),
+    ("DeliveryToS3.Bytes", "stored.bytes", "Bytes of the objects that were stored."),
+    ("DeliveryToS3.ObjectCount", "stored.objects", "Objects that were stored under Prefix."),
+)
+"""CloudWatch's name, the buffer's counter, what it counts."""
+
+
+def metrics(stream_name: str, buffer: Buffer, worker: StreamWorker, now_ms: int) -> bytes:
+    """Return all metrics in Prometheus' text format; `now_ms` (epoch ms, UTC) is what ages are counted to."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Stream(stream_name, buffer, worker, now_ms))
+    return generate_latest(registry)
+
+
+class _Stream(Collector):
+    """One reading of a stream."""
+
+    def __init__(self, name: str, buffer: Buffer, worker: StreamWorker, now_ms: int) -> None:
+        self._labels = [name]
+        self._buffer = buffer
+        self._worker = worker
+        self._now_ms = now_ms
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics."""
+        counters = self._buffer.counters()
+        for name, counter, help_text in _COUNTERS:
+            family = CounterMetricFamily(_name(name), _help(name, help_text), labels=["DeliveryStreamName"])
+            family.add_metric(self._labels, counters.get(counter, 0))
+            yield family
+        yield from self._summaries(counters)
+        yield from self._gauges()
+        yield self._failed(counters)
+        yield from self._buffers()
+
+    def _summaries(self, counters: Mapping[str, int]) -> Iterator[Metric]:
+        invocations, deliveries = counters.get("invocations", 0), counters.get("deliveries", 0)
+        refused = counters.get("deliveries.failed", 0)
+        for name, count, total, help_text in (
+            (
+                "ExecuteProcessing.Success",
+                invocations,
+                counters.get("invocations.succeeded", 0),
+                "Invocations of the transform, and how many of them succeeded.",
+            ),
+            (
+                "ExecuteProcessing.Duration",
+                invocations,
+                counters.get("invocations.duration_ms", 0),
+                "Invocations of the transform, and the milliseconds that they took.",
+            ),
+            (
+                "DeliveryToS3.Success",
+                deliveries + refused,
+                deliveries,
+                "Objects that were to be stored, under either prefix, and how many of them were.",
+            ),
+        ):
+            family = SummaryMetricFamily(_name(name), _help(name, help_text), labels=["DeliveryStreamName"])
+            family.add_metric(self._labels, count_value=count, sum_value=total)
+            yield family
+
+    def _gauges(self) -> Iterator[Metric]:
+        oldest = [d.oldest_arrival_ms for d in self._buffer.destinations()]
+        waiting = self._buffer.waiting()
+        if waiting.oldest_arrival_ms is not None:
+            oldest.append(waiting.oldest_arrival_ms)
+        age_ms = max(0, self._now_ms - min(oldest)) if oldest else 0
+        exceeded = self._worker.partition_count_exceeded()
+        for name, value, help_text in (
+            ("DeliveryToS3.DataFreshness", age_ms / 1000, "Seconds since the oldest undelivered record arrived."),
+            ("PartitionCount", self._worker.active_partitions(), "Partitions with undelivered records."),
+            ("PartitionCountExceeded", int(exceeded), "1 when a record of the last minute met the limit."),
+        ):
+            family = GaugeMetricFamily(_name(name), _help(name, help_text), labels=["DeliveryStreamName"])
+            family.add_metric(self._labels, value)
+            yield family
+
+    def _failed(self, counters: Mapping[str, int]) -> Metric:
+        family = CounterMetricFamily(
+            "auditlake_failed_records",
+            "Records that went under the error prefix, by their error-output-type.",
+            labels=["DeliveryStreamName", "error_output_type"],
+        )
+        for name, count in counters.items():
+            if name.startswith("failed."):
+                family.add_metric([*self._labels, name.removeprefix("failed.")], count)
+        return family
+
+    def _buffers(self) -> Iterator[Metric]:
+        waiting = self._buffer.waiting()
+        sizes = [("transform", waiting.records, waiting.bytes)]
+        sizes += [("/".join(json.loads(d.name)), d.records, d.bytes) for d in self._buffer.destinations()]
+        labels = ["DeliveryStreamName", "buffer"]
+        records = GaugeMetricFamily("auditlake_buffered_records", "Records in each buffer.", labels=labels)
+        size = GaugeMetricFamily("auditlake_buffered_bytes", "Bytes in each buffer.", labels=labels)
+        for name, count, total in sizes:
+            records.add_metric([*self._labels, name], count)
+            size.add_metric([*self._labels, name], total)
+        yield records
+        yield size
+
+
+def _name(cloudwatch: str) -> str:
+    return f"firehose_{cloudwatch.replace('.', '_')}"
+
+
+def _help(cloudwatch: str, text: str) -> str:
+    return f"{cloudwatch} of AWS/Firehose. {text}"
