@@ -306,3 +306,11 @@ def test_what_is_no_key_set_is_a_sentence(tmp_path: Path, content: str) -> None:
         load_jwks(path)
     with pytest.raises(AuditlakeError, match="cannot be read"):
         load_jwks(tmp_path / "gone")
+
+
+@pytest.mark.parametrize("token", ["", "  ", "sécret"])
+def test_a_token_that_guards_nothing_is_refused(token: str) -> None:
+    """An empty token, as an unset variable gives, must not open the API, nor one that no header can carry close it."""
+    for mode in (None, *Mode):
+        with pytest.raises(AuditlakeError, match="empty or not ASCII"):
+            load_authentication(mode, token, None, None)

@@ -83,6 +83,11 @@ def load_authentication(
     Raises:
         AuditlakeError: options that do not fit each other, or a file that cannot be read.
     """
+    if token is not None and (not token.strip() or not token.isascii()):
+        # An empty one comes from a variable that is not set; one that is not ASCII no client can send in a header.
+        raise AuditlakeError(
+            "The token is empty or not ASCII: give a secret of letters and digits, or leave --token out."
+        )
     chosen = mode or (Mode.TOKEN if token else Mode.NONE)
     if chosen is Mode.TOKEN and not token:
         raise AuditlakeError("--auth token needs the token that requests must carry: add --token TOKEN.")

@@ -258,7 +258,10 @@ class Asgi:
             source_ip=client[0] if client else "",
             raw_path=scope.get("raw_path", b"").decode("latin-1"),
         )
-        body = await _read_body(receive)
+        try:
+            body = await _read_body(receive)
+        except ConnectionError:
+            return  # the client hung up before its request was whole: there is nobody to answer and nothing to store
         if body is None:
             response = self._runtime.api.too_large(request)
         else:
@@ -351,7 +354,8 @@ def serve(
 
 def _listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # By this protocol number asyncio knows to switch Nagle's algorithm off, which costs 40 ms an answer.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))

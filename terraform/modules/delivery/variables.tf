@@ -10,6 +10,11 @@ variable "audit_types" {
   nullable    = false
 
   validation {
+    condition     = length(var.audit_types) > 0
+    error_message = "audit_types must name at least one type: the functions refuse to start without, and every event would fail."
+  }
+
+  validation {
     condition     = alltrue([for type in var.audit_types : can(regex("^[A-Za-z0-9][A-Za-z0-9._-]*$", type))])
     error_message = "audit_types must consist of letters, digits, dots, underscores and hyphens, because they become part of S3 keys and of Athena's list of partitions."
   }

@@ -38,6 +38,16 @@ run "the_most_that_firehose_takes_is_taken" {
   }
 }
 
+run "audit_types_are_not_empty" {
+  command = plan
+
+  variables {
+    audit_types = []
+  }
+
+  expect_failures = [var.audit_types]
+}
+
 run "audit_types_fit_into_keys" {
   command = plan
 
