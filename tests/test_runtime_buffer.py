@@ -193,3 +193,14 @@ def test_counts_and_the_day_of_making_survive_a_restart(tmp_path: Path) -> None:
     assert again.counters() == {"deliveries.failed": 3}
     assert again.created_ms == created
     again.close()
+
+
+def test_a_request_that_is_given_up_costs_no_other(tmp_path: Path) -> None:
+    """Cancelling what waits for the disk changes nothing: the record is stored, and the writer goes on."""
+    buffer = Buffer(tmp_path / "buffer.sqlite")
+
+    assert not buffer.accept(1, [b"given up"]).cancel()
+    accept(buffer, b"next")
+
+    assert [r.data for r in buffer.next_batch(100, 100)] == [b"given up", b"next"]
+    buffer.close()

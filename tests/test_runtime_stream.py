@@ -247,6 +247,19 @@ def test_the_thread_delivers_and_a_flush_waits_for_it(make: Make) -> None:
     assert stream.rows() == ["a"]
 
 
+def test_a_flush_that_is_given_up_costs_no_other(make: Make) -> None:
+    """Who asked for a flush may hang up: the next flush is answered all the same."""
+    stream = make()
+    stream.put(row={"event_id": "a"})
+
+    assert not stream.worker.flush().cancel()
+    stream.worker.start()
+    stream.worker.flush().result(timeout=20)
+    stream.worker.close()
+
+    assert stream.rows() == ["a"]
+
+
 def test_the_thread_outlives_an_error_of_its_step(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """An unexpected error is told to whoever waits, and the next flush works."""
     stream = make()

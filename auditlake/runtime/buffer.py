@@ -241,6 +241,8 @@ class Buffer:
         self, work: Callable[[sqlite3.Connection], Any], committed: "Callable[[Future[Any]], None] | None" = None
     ) -> "Future[Any]":
         job = _Job(work, Future())
+        # From now on nobody can cancel it: a client that hangs up must not make the writer's answer an error.
+        job.done.set_running_or_notify_cancel()
         if committed is not None:
             job.done.add_done_callback(committed)
         self._jobs.put(job)

@@ -10,6 +10,7 @@ import re
 import secrets
 import signal
 import socket
+import threading
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -53,6 +54,8 @@ _WIRE_ERRORS = {
     "MISSING_AUTHENTICATION_TOKEN": "MissingAuthenticationTokenException",
 }
 """The errors of the JSON 1.1 protocol for a wrong signature."""
+OPEN_REQUESTS_S = 30
+"""How long a stop waits for requests that are not finished: the 29 s of an integration, and no client for ever."""
 RECEIVERS = 2
 """Processes of the receiver function: requests that it answers side by side."""
 
@@ -331,12 +334,17 @@ def serve(
             access_log=False,
             server_header=False,
             proxy_headers=False,  # or X-Forwarded-For would say what source_ip is
+            timeout_graceful_shutdown=OPEN_REQUESTS_S,
         )
         server = _Server(config)
+        abandoned = threading.Event()
 
         def stop(_signal: int, _frame: FrameType | None) -> None:
+            # Only told, never raised: an exception from a signal may end up in whatever runs then, and be swallowed.
             if server.should_exit:
-                raise KeyboardInterrupt
+                server.force_exit = True
+                abandoned.set()
+                return
             server.should_exit = True
             stopping()
 
@@ -345,9 +353,8 @@ def serve(
         started(runtime, f"http://{_url_host(host)}:{port}")
         asyncio.run(server.serve(sockets=[listener]))
         drained = runtime.worker.flush()
-        with contextlib.suppress(KeyboardInterrupt):
-            while not drained.done():
-                time.sleep(0.05)
+        while not drained.done() and not abandoned.wait(0.05):
+            pass
         if drained.done() and drained.result().problem:
             logging.getLogger("auditlake").error("%s", drained.result().problem)
 

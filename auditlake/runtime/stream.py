@@ -118,6 +118,7 @@ class StreamWorker:
     def flush(self) -> "Future[Flushed]":
         """Deliver all that was accepted until now, whatever the buffers' sizes and ages."""
         flush = _Flush(self._buffer.newest())
+        flush.done.set_running_or_notify_cancel()  # who asked may hang up; the thread that answers must not fail of it
         with self._lock:
             self._flushes.append(flush)
         self._wake.set()
