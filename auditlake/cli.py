@@ -112,7 +112,7 @@ def up(
     settings = Settings(data, host, port, token, location, mode, credentials, jwks)
 
     def started(runtime: "Runtime", url: str) -> None:
-        _announce(runtime, url, data)
+        _announce(runtime, url, data, plan)
 
     def stopping() -> None:
         err.print(
@@ -137,7 +137,7 @@ def _checked_plan(path: Path | None, *, allow_refused: bool) -> "Plan":
     return parse_plan(text, source)
 
 
-def _announce(runtime: "Runtime", url: str, data: Path) -> None:
+def _announce(runtime: "Runtime", url: str, data: Path, plan_path: Path | None) -> None:
     plan, location = runtime.plan, runtime.location
     in_directory = isinstance(location, Path)
     place = location / plan.bucket.name if isinstance(location, Path) else location
@@ -146,7 +146,7 @@ def _announce(runtime: "Runtime", url: str, data: Path) -> None:
         f"  POST {url}/events        one event; 202 once it is on the disk",
         f"  POST {url}/events/batch  many events; an answer for each",
         f"  Stored in {place} after {plan.stream.buffer_interval_s} s, or at once by: auditlake flush",
-        f"  Asked by: auditlake query --data {data} --saved everything"
+        f"  Asked by: auditlake query --data {data}{f' --plan {plan_path}' if plan_path else ''} --saved everything"
         if in_directory
         else "  Asked where it is stored: auditlake query reads directories only",
     ]
@@ -215,6 +215,10 @@ def flush(url: UrlOption = control.DEFAULT_URL, token: TokenOption = None, as_js
         _print_json(flushed)
     else:
         out.print(f"{flushed['rows']:,} rows stored, in {flushed['objects']:,} objects.", highlight=False)
+        if flushed["failed"]:
+            err.print(
+                f"{flushed['failed']:,} records failed and lie under errors/; auditlake status says of what kind."
+            )
 
 
 @app.command(epilog="Example: auditlake status --watch")

@@ -6,18 +6,17 @@ formula in a spreadsheet.
 
 import csv
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from itertools import islice
-from typing import Any, TextIO
+from itertools import chain, islice
+from typing import IO, Any, TextIO
 from uuid import UUID
 
 import simplejson
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -32,7 +31,7 @@ COLUMN_WIDTH = 14
 COLUMN_GAP = 3  # of box.SIMPLE_HEAD
 # Of one value in a record on a terminal: enough for a whole event of common size.
 RECORD_VALUE_CHARACTERS = 2000
-_UNBOUNDED = 1_000_000_000
+PADDED_CHARACTERS = 40
 
 # C0, DEL, C1 and lone surrogates; then what makes text invisible or turns its direction (bidi, zero width, BOM).
 _CONTROL = r"\x00-\x1f\x7f-\x9f\ud800-\udfff"
@@ -106,10 +105,10 @@ def print_table(columns: Sequence[str], rows: Iterable[Row], console: Console) -
     A terminal gets at most TERMINAL_ROWS rows, and a record for each row where the columns do not fit side by side; a
     sentence says what was left out.
     """
-    shown = list(islice(rows, TERMINAL_ROWS + 1) if console.is_terminal else rows)
     if not console.is_terminal:
-        _print_whole(columns, shown, console)
+        _write_whole(columns, iter(rows), console.file)
         return
+    shown = list(islice(rows, TERMINAL_ROWS + 1))
     more = len(shown) > TERMINAL_ROWS
     del shown[TERMINAL_ROWS:]
     if COLUMN_WIDTH * len(columns) <= console.width:
@@ -140,11 +139,25 @@ def _size(count: int) -> str:
     return f"{count} bytes" if units[0] == "bytes" else f"{size:.1f} {units[0]}"
 
 
-def _print_whole(columns: Sequence[str], rows: Sequence[Row], console: Console) -> None:
-    table = _table(columns, rows)
-    # Rich takes 80 columns for what is no terminal, and would break the cells.
-    natural = Measurement.get(console, console.options.update(max_width=_UNBOUNDED), table).maximum
-    Console(file=console.file, width=natural, color_system=None).print(table)
+def _write_whole(columns: Sequence[str], rows: Iterator[Row], out: IO[str]) -> None:
+    """Write every value whole, a line a row, without keeping the rows.
+
+    The first rows say how wide a column is, and none is padded beyond PADDED_CHARACTERS: one event of a megabyte must
+    not make every line as long.
+    """
+    names = [visible(name) for name in columns]
+    first = [_plain_cells(row) for row in islice(rows, TERMINAL_ROWS)]
+    widths = [
+        min(PADDED_CHARACTERS, max(cell_len(line[position]) for line in [names, *first]))
+        for position in range(len(names))
+    ]
+    for line in chain([names, ["─" * width for width in widths]], first, map(_plain_cells, rows)):
+        padded = (text + " " * (width - cell_len(text)) for text, width in zip(line, widths, strict=True))
+        out.write("  ".join(padded).rstrip() + "\n")
+
+
+def _plain_cells(row: Row) -> list[str]:
+    return [_cell(value).plain for value in row]
 
 
 def _print_fitted(columns: Sequence[str], rows: Sequence[Row], console: Console) -> bool:

@@ -91,6 +91,17 @@ def test_a_mistake_is_one_sentence_and_exit_code_1(asked: Running, arguments: tu
     assert "Traceback" not in done.stderr
 
 
+def test_flush_tells_of_records_that_failed(asked: Running) -> None:
+    """Zero rows with everything under errors/ is not told as if all were well."""
+    call = {"DeliveryStreamName": "auditlake-events", "Record": {"Data": "e30="}}
+    target = {"x-amz-target": "Firehose_20150804.PutRecord", "content-type": "application/x-amz-json-1.1"}
+    assert httpx.post(asked.url, json=call, headers=target).status_code == httpx.codes.OK
+    done = asked.auditlake("flush")
+
+    assert "1 records failed and lie under errors/" in done.stderr
+    assert "failed" not in asked.auditlake("flush").stderr
+
+
 def test_status_shows_what_is_stored(asked: Running) -> None:
     """A table for people, JSON for scripts."""
     assert "auditlake-events" in asked.auditlake("status").stdout

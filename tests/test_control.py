@@ -14,7 +14,7 @@ from tests.conftest import Running, Up
 def test_status_and_flush_of_a_running_runtime(running: Running) -> None:
     """The status is the stream's, and a flush of nothing stores nothing."""
     assert control.get_status(running.url, None)["stream"] == "auditlake-events"
-    assert control.flush(running.url + "/", None) == {"objects": 0, "rows": 0, "problem": None}
+    assert control.flush(running.url + "/", None) == {"objects": 0, "rows": 0, "failed": 0, "problem": None}
 
 
 def test_a_runtime_with_a_token_is_told_apart_from_none(up: Up) -> None:

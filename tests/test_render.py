@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -135,6 +136,27 @@ def test_a_table_that_is_no_terminal_is_whole() -> None:
     assert lines[2].split() == ["0", "x" * 500, "null", '{"k":', "[1]}"]
 
 
+def test_one_wide_value_makes_no_other_line_wide() -> None:
+    """A value of a megabyte among many rows is whole, and pads nothing: the output is about as large as its values."""
+    rows = [(n, "x" * 1_000_000 if n == 7 else "y", "end") for n in range(3000)]
+
+    assert len(table(["number", "text", "last"], rows)) < 1_300_000
+
+
+def test_rows_are_written_as_they_come() -> None:
+    """A pipe's reader sees the first rows before the last are fetched, and nothing keeps them."""
+    out = io.StringIO()
+
+    def rows() -> Iterator[tuple[int]]:
+        for number in range(10 * render.TERMINAL_ROWS):
+            if number == 5 * render.TERMINAL_ROWS:
+                assert out.getvalue().count("\n") > 2 * render.TERMINAL_ROWS
+            yield (number,)
+
+    render.print_table(["n"], rows(), Console(file=out))
+    assert out.getvalue().count("\n") == 2 + 10 * render.TERMINAL_ROWS
+
+
 def test_a_terminal_gets_shortened_values_and_is_told() -> None:
     """The widest columns are cut to fit, narrow ones stay whole, no line is wider than the terminal, and it is said."""
     shown = table(["id", "text"], [("a" * 20, "x" * 500), ("b" * 20, "y")], 60)
@@ -200,6 +222,6 @@ def test_write_chooses_the_form(tmp_path: Path) -> None:
         written[form] = out.getvalue()
     assert written["json"] == '[\n{"event_id": "a", "late": false}\n]\n'
     assert written["csv"] == "event_id,late\na,false\n"
-    assert written["table"].split() == ["event_id", "late", "─" * 16, "a", "false"]
+    assert written["table"].split() == ["event_id", "late", "─" * 8, "─" * 5, "a", "false"]
     with run_query(tmp_path, glue_plan(), "SELECT 1") as result, pytest.raises(QueryError, match="exclude each other"):
         render.write(result, io.StringIO(), as_json=True, as_csv=True)

@@ -181,3 +181,8 @@ def test_any_text_is_translated_or_answered_with_a_sentence(sql: str) -> None:
     """No text makes the translation fail otherwise than with a QueryError."""
     with suppress(QueryError):
         assert translate(sql, RELATIONS).sql
+
+
+def test_time_zones_are_refused_rather_than_answered_the_wrong_way_round() -> None:
+    """DuckDB would take the UTC of a plain timestamp for local time, and every hour would be off in silence."""
+    assert "AT TIME ZONE is not supported" in refusal("SELECT event_time AT TIME ZONE 'Europe/Berlin' FROM events")

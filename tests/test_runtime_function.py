@@ -1,6 +1,8 @@
 """Functions in processes of their own."""
 
 import json
+import os
+import resource
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -151,3 +153,18 @@ def test_closing_ends_an_invocation_that_runs(start: Start) -> None:
 
     assert [answer.kind for answer in answers if isinstance(answer, FunctionError)] == ["error"]
     assert process.invoke(b'"x"') == FunctionError("error", "The process of f is closed.")
+
+
+def test_a_function_is_invoked_however_many_files_are_open(start: Start) -> None:
+    """Descriptors beyond 1023, as many idle connections make them, change nothing."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 2000:
+        pytest.skip(f"this machine allows {hard} open files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2000), hard))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        assert start("chatter").invoke(b"1") == b"1"
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -236,3 +236,12 @@ def test_a_view_that_is_no_athena_view_is_refused(text: str) -> None:
     document = text.replace("/* Presto View: ", "/* Other View: ")
     with pytest.raises(PlanError, match="view_original_text"):
         parse_plan(document, "x")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"), [("{", "body is not JSON"), ("{}", "no object `paths`"), ("[]", "no object")]
+)
+def test_a_body_that_is_no_document_is_refused(text: str, body: str, words: str) -> None:
+    """What cannot be an OpenAPI document is named with its resource, not met with a traceback."""
+    with pytest.raises(PlanError, match=words):
+        parse_plan(changed(text, "aws_api_gateway_rest_api", body=body), "x")

@@ -320,3 +320,14 @@ def test_a_schema_of_arrow_and_the_table_agree(lake: Path) -> None:
 
 def _files(data: Path) -> list[Path]:
     return sorted((data / BUCKET / "events").rglob("auditlake-*.parquet"))
+
+
+def test_another_stacks_data_is_not_an_empty_answer(lake: Path) -> None:
+    """A plan whose bucket the directory does not hold is told apart from a directory that holds nothing yet."""
+    (lake / PLAN.bucket.name / ".bucket").mkdir()
+    other = replace(PLAN, bucket=replace(PLAN.bucket, name="other-events"))
+
+    with pytest.raises(
+        QueryError, match=f"nothing of the plan's bucket other-events, but of {PLAN.bucket.name}.*--plan"
+    ):
+        run(lake, "SELECT 1 FROM events", plan=other)

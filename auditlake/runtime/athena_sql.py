@@ -117,6 +117,11 @@ def _parse_sentence(error: ParseError) -> str:
 def _check(tree: exp.Expr, names: tuple[str, ...], relations: Relations) -> None:
     for writing in tree.find_all(*_WRITING):
         _refuse(writing.key.upper())
+    if tree.find(exp.AtTimeZone):
+        raise QueryError(
+            "AT TIME ZONE is not supported on one machine: of a timestamp without a zone DuckDB means the reverse of "
+            "what Athena means. All times are UTC; add the hours with date_add, e.g. date_add('hour', 1, event_time)."
+        )
     for construct, name in _NOT_IN_DUCKDB.items():
         if tree.find(construct):
             raise QueryError(

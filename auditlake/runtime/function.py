@@ -84,6 +84,9 @@ class FunctionProcess:
                 return FunctionError(
                     "error", f"The process of {self._function.name} ended while it ran; see {self._log}."
                 )
+            except BaseException:
+                self._kill()  # or its answer to this event would be taken for the next one's
+                raise
         if kind == OK and len(answer) > MAX_PAYLOAD_BYTES:
             return FunctionError(
                 "error", f"Response payload size exceeded maximum allowed payload size ({MAX_PAYLOAD_BYTES} bytes)."
@@ -167,13 +170,20 @@ class FunctionPool:
             self._free.put(member)
 
 
+def _wait_for(descriptor: int, event: int, seconds: float) -> None:
+    """Wait until a pipe is ready; raises TimeoutError. Not by select(), which knows no descriptor beyond 1023."""
+    poll = select.poll()
+    poll.register(descriptor, event)
+    if seconds <= 0 or not poll.poll(seconds * 1000):
+        raise TimeoutError
+
+
 def _write(descriptor: int, data: bytes, deadline: float) -> None:
     """Write all of `data` to a pipe; raises TimeoutError at the deadline, so that a hung reader holds nobody."""
     rest = memoryview(data)
     while rest:
         left = deadline - time.monotonic()
-        if left <= 0 or not select.select([], [descriptor], [], left)[1]:
-            raise TimeoutError
+        _wait_for(descriptor, select.POLLOUT, left)
         rest = rest[os.write(descriptor, rest) :]
 
 
@@ -182,8 +192,7 @@ def _read(descriptor: int, length: int, deadline: float) -> bytes:
     parts = bytearray()
     while len(parts) < length:
         left = deadline - time.monotonic()
-        if left <= 0 or not select.select([descriptor], [], [], left)[0]:
-            raise TimeoutError
+        _wait_for(descriptor, select.POLLIN, left)
         part = os.read(descriptor, length - len(parts))
         if not part:
             raise EOFError

@@ -316,7 +316,7 @@ class _Reader:
         }
         return Api(
             name=resource.values["name"],
-            document=json.loads(_known(resource, "body")),
+            document=_document(resource),
             stage=stage["stage_name"],
             throttle=throttles.pop("*/*", None),
             method_throttles=throttles,
@@ -357,6 +357,19 @@ def _block(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     blocks = values.get(name) or [{}]
     block: Mapping[str, Any] = blocks[0]
     return block
+
+
+def _document(resource: Resource) -> Mapping[str, Any]:
+    """Return the OpenAPI document of a REST API, which Terraform plans as JSON text; raises PlanError."""
+    try:
+        document = json.loads(_known(resource, "body"))
+    except ValueError as error:
+        raise PlanError(
+            f"{resource.address}: body is not JSON ({error}); the runtime reads a document in JSON."
+        ) from None
+    if not isinstance(document, dict) or not isinstance(document.get("paths"), dict):
+        raise PlanError(f"{resource.address}: body is no OpenAPI document: it has no object `paths`.")
+    return document
 
 
 def _known(resource: Resource, attribute: str) -> str:

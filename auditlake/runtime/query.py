@@ -150,7 +150,13 @@ def find_lake(data: Path, plan: Plan) -> Lake:
     """
     if not data.is_dir():
         raise QueryError(f"There is no data directory {data}; `auditlake up --data {data}` makes it.")
-    root = bucket_directory(data, plan.bucket.name).resolve() / plan.stream.prefix.partition("!{")[0].rpartition("/")[0]
+    bucket = bucket_directory(data, plan.bucket.name)
+    if not bucket.is_dir() and (others := sorted(path.parent.name for path in bucket.parent.glob("*/.bucket"))):
+        raise QueryError(
+            f"{data} holds nothing of the plan's bucket {bucket.name}, but of {', '.join(others)}: "
+            "give that stack's plan with --plan."
+        )
+    root = bucket.resolve() / plan.stream.prefix.partition("!{")[0].rpartition("/")[0]
     pattern = "/".join(f"{key.name}=*" for key in plan.table.partition_keys) + "/*.parquet"
     files = tuple(sorted(path for path in root.glob(pattern) if not path.name.startswith((".", "_"))))
     return Lake(root, files, sum(path.stat().st_size for path in files))

@@ -38,7 +38,7 @@ from auditlake.runtime.plan import Function, Plan
 from auditlake.runtime.post import MAX_BODY_BYTES, ApiFront, Integration
 from auditlake.runtime.same_origin import refusal
 from auditlake.runtime.signature import AccessKey, verify_signature
-from auditlake.runtime.status import status
+from auditlake.runtime.status import failed_records, status
 from auditlake.runtime.store import open_store
 from auditlake.runtime.store_location import Location, choose_location
 from auditlake.runtime.stream import StreamWorker
@@ -213,8 +213,11 @@ class Runtime:
             case ("GET", "status"):
                 return _json(200, await asyncio.to_thread(status, self.plan, self.buffer))
             case ("POST", "flush"):
+                before = failed_records(self.buffer)
                 flushed = await asyncio.wrap_future(self.worker.flush())
-                content = {"objects": flushed.objects, "rows": flushed.rows, "problem": flushed.problem}
+                failed = failed_records(self.buffer) - before
+                problem = flushed.problem
+                content = {"objects": flushed.objects, "rows": flushed.rows, "failed": failed, "problem": problem}
                 return _json(200 if flushed.problem is None else 503, content)
             case ("GET", "metrics"):
                 now_ms = int(self._clock() * 1000)

@@ -53,3 +53,8 @@ def status(plan: Plan, buffer: Buffer) -> dict[str, Any]:
         "partitions": partitions,
         "other_share": by_first["other"] / stored if stored else 0.0,
     }
+
+
+def failed_records(buffer: Buffer) -> int:
+    """Return how many records went under the error prefix since the buffer was made."""
+    return sum(count for name, count in buffer.counters().items() if name.startswith("failed."))
