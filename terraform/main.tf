@@ -7,8 +7,6 @@ module "ingest" {
   account      = local.account
   ingest       = var.ingest
   auth         = var.auth
-  audit_types  = var.audit_types
-  event_window = var.event_window
   receiver_zip = "${path.module}/../dist/receiver.zip"
   stream       = module.delivery.stream
   logs         = var.logs

@@ -64,7 +64,7 @@ variable "ingest" {
   description = <<-TEXT
     How events come in.
     - mode: direct (POST /events goes straight into the stream) or receiver (through the receiver Lambda).
-    - packing: whether the receiver puts events of one partition into shared records, because Firehose bills each record as a multiple of 5 KB.
+    - packing: whether the receiver puts events of one type and day into shared records, because Firehose bills each record as a multiple of 5 KB.
     - rate_limit, burst_limit: requests a second and at once that the stage lets through.
     - minimum_compression_size: answers of at least so many bytes are compressed; any value also makes API Gateway unpack gzip bodies.
   TEXT

@@ -11,7 +11,6 @@ import pytest
 
 from auditlake.batch_endpoint import Answer, batch_url, encode_body, post_batch, retry_after
 from auditlake.errors import SendError
-from lambda_src.common.settings import partition_rule
 from lambda_src.receiver.delivery import CALL_S, Clock
 from lambda_src.receiver.problem import Problem
 from lambda_src.receiver.receive import ReceiverSettings, receive
@@ -122,8 +121,7 @@ class Firehose:
 
 def real_receiver(takes: list[bool]) -> httpx.MockTransport:
     """A transport that hands each request to the receiver's own code, as API Gateway would; it puts once."""
-    environ = {"AUDIT_TYPES": "login", "EVENT_DAYS_BACK": "7", "EVENT_DAYS_AHEAD": "1"}
-    settings = ReceiverSettings("stream", False, partition_rule(environ))
+    settings = ReceiverSettings("stream", packing=False)
 
     def answer(request: httpx.Request) -> httpx.Response:
         left = iter([CALL_S, 0.0])

@@ -15,11 +15,10 @@ from botocore.exceptions import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambda_src.common.partition import Partition
 from lambda_src.receiver.delivery import CALL_S, MAX_BATCH_BYTES, Clock, deliver
 from lambda_src.receiver.packing import MAX_RECORD_BYTES, Accepted, Record
 
-PLACE = Partition("login", "2026", "01", "31")
+KIND = ("login", 20484)
 
 
 @dataclass
@@ -78,7 +77,7 @@ class FakeFirehose:
 
 def records(*data: bytes) -> list[Record]:
     """Make records, each of one event."""
-    return [Record(each, (Accepted(index, str(index), each, PLACE),)) for index, each in enumerate(data)]
+    return [Record(each, (Accepted(index, str(index), each, KIND),)) for index, each in enumerate(data)]
 
 
 def client_error(code: str, status: int) -> ClientError:

@@ -45,9 +45,6 @@ def endpoint() -> Iterator[str]:
 def handler(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """Import the handler as a fresh Lambda does, its stream and bucket made."""
     environment = {
-        "AUDIT_TYPES": "login",
-        "EVENT_DAYS_BACK": "7",
-        "EVENT_DAYS_AHEAD": "1",
         "DELIVERY_STREAM_NAME": STREAM,
         "PACKING": "true",
         "POWERTOOLS_SERVICE_NAME": "receiver",
@@ -166,7 +163,7 @@ def test_refused_request(handler: ModuleType) -> None:
     assert stored() == []
 
 
-@pytest.mark.parametrize(("name", "value"), [("DELIVERY_STREAM_NAME", ""), ("PACKING", "maybe"), ("AUDIT_TYPES", "")])
+@pytest.mark.parametrize(("name", "value"), [("DELIVERY_STREAM_NAME", ""), ("PACKING", "maybe")])
 def test_wrong_settings_stop_the_start(
     handler: ModuleType, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:

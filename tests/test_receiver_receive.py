@@ -53,7 +53,7 @@ def received(bodies: list[bytes], stream: Stream, packing: bool = True, single: 
     request = Request(b"\n".join(bodies), single, not single, "api-1=", NOW, "203.0.113.9", "arn:user")
     left = iter([29.0] * 20)
     clock = Clock(lambda: next(left, 0.0), CLOCK.sleep, CLOCK.jitter)
-    return receive(request, ReceiverSettings("stream", packing, RULE), stream, clock)
+    return receive(request, ReceiverSettings("stream", packing), stream, clock)
 
 
 def test_envelopes() -> None:
@@ -137,13 +137,20 @@ def test_the_stream_is_not_called_for_nothing() -> None:
 
 @given(
     st.lists(
-        st.sampled_from([event(), event(eventType="logout"), event(timestamp="2026-01-25T00:00:00Z")]),
+        st.sampled_from(
+            [
+                event(),
+                event(eventType="logout"),
+                event(eventType="login.failed"),
+                event(timestamp="2026-01-25T00:00:00Z"),
+            ]
+        ),
         min_size=1,
         max_size=50,
     )
 )
 def test_the_transform_takes_what_is_packed(bodies: list[bytes]) -> None:
-    """Every record the receiver packs is Ok for the transform: both place an event in the same partition."""
+    """What is packed is Ok for the transform by any settings, also by those that came while it was in flight."""
     import base64
 
     stream = Stream()
@@ -152,7 +159,8 @@ def test_the_transform_takes_what_is_packed(bodies: list[bytes]) -> None:
         {"recordId": str(number), "approximateArrivalTimestamp": 0, "data": base64.b64encode(data).decode()}
         for number, data in enumerate(stream.records)
     ]
-    answer = answer_records(records, RULE)
+    for current in (RULE, rule(["login.failed"], 0, 0), rule(["login", "login.failed", "logout"], 366, 366)):
+        answer = answer_records(records, current)
 
-    assert answer.failures == []
-    assert answer.counts.events == len(bodies)
+        assert answer.failures == []
+        assert answer.counts.events == len(bodies)

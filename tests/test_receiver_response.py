@@ -4,16 +4,15 @@ import json
 from http import HTTPStatus
 from typing import Any
 
-from lambda_src.common.partition import Partition
 from lambda_src.receiver.packing import Accepted
 from lambda_src.receiver.problem import Problem
 from lambda_src.receiver.receive import Outcome, Rejected
 from lambda_src.receiver.request import Request
 from lambda_src.receiver.response import outcome_response, problem_response
 
-PLACE = Partition("login", "2026", "01", "31")
-IN = Accepted(0, "a", b"", PLACE)
-OUT = Accepted(2, "c", b"", PLACE)
+KIND = ("login", 20484)
+IN = Accepted(0, "a", b"", KIND)
+OUT = Accepted(2, "c", b"", KIND)
 BAD = Rejected(1, None, "actor: expected an object, got null.", HTTPStatus.BAD_REQUEST)
 LARGE = Rejected(0, "b", "The event is too large.", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 

@@ -32,7 +32,6 @@ ANSWER_S = 1.0
 SETTINGS = ReceiverSettings(
     stream=settings.text(os.environ, "DELIVERY_STREAM_NAME"),
     packing=settings.true_or_false(os.environ, "PACKING"),
-    rule=settings.partition_rule(os.environ),
 )
 logger = Logger()
 metrics = Metrics()

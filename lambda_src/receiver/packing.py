@@ -1,9 +1,11 @@
-"""Packing: events of one partition share a record, because Firehose bills each record rounded up to 5 KB."""
+"""Packing: events of one type and day share a record, because Firehose bills each record rounded up to 5 KB.
+
+Type and day, with the day of receipt that a request has, decide the partition whatever the settings are. Packed by the
+partition itself, a record in flight would fall apart when the listed types or the window change, and fail whole.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-
-from lambda_src.common.partition import Partition
 
 MAX_RECORD_BYTES = 1_024_000
 """What a record may hold before base64 (A1, documented)."""
@@ -20,7 +22,8 @@ class Accepted:
     """Its place in the request."""
     id: str
     envelope: bytes
-    partition: Partition
+    kind: tuple[str, int | None]
+    """Its event type and its day (days since 1970; None when its time is no timestamp)."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +42,15 @@ def pack(events: Iterable[Accepted], packing: bool) -> list[Record]:
     if not packing:
         return [Record(event.envelope, (event,)) for event in events]
     records = []
-    open_records: dict[Partition, tuple[list[Accepted], int]] = {}
+    open_records: dict[tuple[str, int | None], tuple[list[Accepted], int]] = {}
     for event in events:
-        together, size = open_records.get(event.partition, ([], 0))
+        together, size = open_records.get(event.kind, ([], 0))
         grown = size + len(b"\n") + len(event.envelope)
         if together and grown > PACKED_BYTES:
             records.append(_record(together))
             together, grown = [], len(event.envelope)
         together.append(event)
-        open_records[event.partition] = (together, grown)
+        open_records[event.kind] = (together, grown)
     records.extend(_record(together) for together, _ in open_records.values())
     return records
 

@@ -8,7 +8,6 @@ import msgspec
 from lambda_src.common.envelope import Envelope, encode
 from lambda_src.common.event import read_event
 from lambda_src.common.fields import RefusedError
-from lambda_src.common.partition import PartitionRule
 from lambda_src.receiver.body import event_bodies
 from lambda_src.receiver.delivery import Clock, Firehose, deliver
 from lambda_src.receiver.event_id import new_event_id
@@ -22,7 +21,6 @@ class ReceiverSettings:
 
     stream: str
     packing: bool
-    rule: PartitionRule
 
 
 @dataclass(frozen=True)
@@ -79,8 +77,7 @@ def receive(request: Request, settings: ReceiverSettings, firehose: Firehose, cl
             continue
         if event.id is None:
             assigned[index] = event_id
-        partition, _late = settings.rule.partition(event.document.event_type, event.moment.day, request.received_at)
-        accepted.append(Accepted(index, event_id, envelope, partition))
+        accepted.append(Accepted(index, event_id, envelope, (event.document.event_type, event.moment.day)))
     delivery = deliver(firehose, settings.stream, pack(accepted, settings.packing), clock)
     durable = [(event, record_id) for record, record_id in delivery.taken for event in record.events]
     retry = sorted((event for record in delivery.left for event in record.events), key=lambda event: event.index)

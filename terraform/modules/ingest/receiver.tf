@@ -19,9 +19,6 @@ resource "aws_lambda_function" "receiver" {
     variables = {
       DELIVERY_STREAM_NAME         = var.stream.name
       PACKING                      = tostring(var.ingest.packing)
-      AUDIT_TYPES                  = join(",", var.audit_types)
-      EVENT_DAYS_BACK              = tostring(var.event_window.days_back)
-      EVENT_DAYS_AHEAD             = tostring(var.event_window.days_ahead)
       POWERTOOLS_SERVICE_NAME      = "receiver"
       POWERTOOLS_METRICS_NAMESPACE = var.name
       LOG_LEVEL                    = "INFO"

@@ -4,12 +4,6 @@ variable "account" {
   nullable    = false
 }
 
-variable "audit_types" {
-  description = "The types that get a partition of their own; the receiver packs events by it."
-  type        = list(string)
-  nullable    = false
-}
-
 variable "auth" {
   description = "Who may POST: mode iam or cognito, with the user pools and scopes."
   type        = object({ mode = string, cognito_user_pool_arns = list(string), cognito_scopes = list(string) })
@@ -34,12 +28,6 @@ variable "auth" {
     condition     = alltrue([for arn in var.auth.cognito_user_pool_arns : can(regex("^arn:[a-z-]+:cognito-idp:[a-z0-9-]+:[0-9]{12}:userpool/", arn))])
     error_message = "auth.cognito_user_pool_arns must hold ARNs of user pools (arn:aws:cognito-idp:REGION:ACCOUNT:userpool/ID)."
   }
-}
-
-variable "event_window" {
-  description = "The days around receipt within which an event is partitioned by its own date; the receiver packs events by it."
-  type        = object({ days_back = number, days_ahead = number })
-  nullable    = false
 }
 
 variable "ingest" {

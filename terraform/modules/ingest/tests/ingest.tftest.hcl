@@ -4,8 +4,6 @@ variables {
   name         = "auditlake"
   account      = { id = "123456789012", region = "us-east-1", partition = "aws" }
   stream       = { name = "auditlake-events", arn = "arn:aws:firehose:us-east-1:123456789012:deliverystream/auditlake-events" }
-  audit_types  = ["login", "payment"]
-  event_window = { days_back = 7, days_ahead = 1 }
   auth         = { mode = "iam", cognito_user_pool_arns = [], cognito_scopes = [] }
   ingest       = { mode = "direct", packing = true, rate_limit = 500, burst_limit = 500, minimum_compression_size = 1024 }
   logs         = { retention_days = 90, own_api_gateway_settings = false }
@@ -188,9 +186,6 @@ run "the_receiver_gets_its_settings" {
     condition = aws_lambda_function.receiver.environment[0].variables == tomap({
       DELIVERY_STREAM_NAME         = "auditlake-events"
       PACKING                      = "true"
-      AUDIT_TYPES                  = "login,payment"
-      EVENT_DAYS_BACK              = "7"
-      EVENT_DAYS_AHEAD             = "1"
       POWERTOOLS_SERVICE_NAME      = "receiver"
       POWERTOOLS_METRICS_NAMESPACE = "auditlake"
       LOG_LEVEL                    = "INFO"

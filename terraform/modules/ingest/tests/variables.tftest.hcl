@@ -4,8 +4,6 @@ variables {
   name         = "auditlake"
   account      = { id = "123456789012", region = "us-east-1", partition = "aws" }
   stream       = { name = "auditlake-events", arn = "arn:aws:firehose:us-east-1:123456789012:deliverystream/auditlake-events" }
-  audit_types  = ["login", "payment"]
-  event_window = { days_back = 7, days_ahead = 1 }
   auth         = { mode = "iam", cognito_user_pool_arns = [], cognito_scopes = [] }
   ingest       = { mode = "direct", packing = true, rate_limit = 500, burst_limit = 500, minimum_compression_size = 1024 }
   logs         = { retention_days = 90, own_api_gateway_settings = false }
