@@ -15,6 +15,12 @@ from auditlake.runtime.plan import Plan, load_plan
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_make_parametrize_id(val: object) -> None:
+    """Refuse gzip bytes as a test's name: they hold the time, so two workers would collect different tests."""
+    if isinstance(val, bytes) and val.startswith(b"\x1f\x8b\x08"):
+        raise pytest.UsageError("A parameter holds gzip, whose bytes change each second: give the cases ids=[...].")
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real events beside the project; where it is absent the test skips, and fails under CI=true."""

@@ -97,6 +97,7 @@ def test_byte_order_marks_are_dropped() -> None:
         (b"\x1f\x8bnot gzip", "damaged or ends early"),
         (b'[\n{"a":1},\n{"b":\n]\n', "neither NDJSON nor one JSON document"),
     ],
+    ids=["utf-16", "cut gzip", "no gzip", "array of lines"],
 )
 def test_input_that_is_none_is_a_sentence(data: bytes, words: str) -> None:
     """What cannot be read at all is said once, not line by line."""
