@@ -8,7 +8,7 @@ export TF_CLI_CONFIG_FILE ?= /dev/null
 # A folder with an unpacked provider, for `terraform init -plugin-dir`; empty, the registry is asked.
 export TF_PLUGIN_DIR ?=
 
-.PHONY: demo test lint unit build plan parity bench clean
+.PHONY: demo test lint unit faults build plan parity bench clean
 
 demo: $(VENV)/local ## POST events, store them, ask: the whole pipeline in a minute
 	@$(BIN)/python -m auditlake.demo
@@ -25,6 +25,9 @@ lint: $(VENV)/dev
 unit: $(VENV)/dev
 	$(BIN)/pytest -n 2 --dist loadfile
 
+faults: $(VENV)/dev ## every fault of docs/reliability.md, which it writes; SEED=N repeats a run, ONLY=1a,7c chooses
+	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
+
 build: ## dist/transform.zip and dist/receiver.zip, which terraform deploys
 	$(PYTHON) build.py
 
@@ -34,9 +37,10 @@ plan: $(VENV)/dev ## regenerate the plan of the defaults that the package keeps
 parity: $(VENV)/dev ## regenerate docs/parity.md from docs/parity.yaml
 	$(BIN)/python -m auditlake.parity
 
-bench: $(VENV)/dev ## the benchmarks, a table each
+bench: $(VENV)/dev ## the benchmarks that take a minute or less, a table each (bench/README.md has the others)
 	$(BIN)/python bench/transform.py
 	$(BIN)/python bench/cold_start.py
+	$(BIN)/python bench/convert.py
 
 clean:
 	rm -rf $(VENV) dist build data *.egg-info

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from auditlake.checks import refusals, warnings
-from auditlake.checks.finding import Finding, Severity
+from auditlake.checks.finding import Finding, Severity, shown
 from auditlake.errors import PlanError
 from auditlake.render import visible
 from auditlake.runtime.partition import parse_error_prefix, parse_prefix, parse_time_zone
@@ -21,18 +21,24 @@ from auditlake.runtime.support import unsupported
 TITLES = {
     Severity.REFUSE: "AWS refuses",
     Severity.WARN: "AWS takes it, and it does harm",
-    Severity.LOCAL: "The local runtime does not do",
+    Severity.LOCAL: "Not on one machine: auditlake up refuses the plan",
 }
 CAME_CHARACTERS = 60
 """Of a value in the list for people; --json holds it whole."""
 
 
 def examine(path: Path | None) -> list[Finding]:
-    """Return all that is found in the plan at `path`, or in that of the defaults; raises PlanError for no plan."""
-    text, source = plan_text(path)
+    """Return all that is found in the plan at `path`, or in that of the defaults; raises PlanError for no plan.
+
+    As elsewhere `-` is standard input.
+    """
+    text, source = plan_text(Path("/dev/stdin") if path == Path("-") else path)
     resources = read_resources(text, source)
-    found = [*refusals(resources), *warnings(resources), *_not_implemented(resources)]
+    refused = refusals(resources)
     # What AWS refuses often stops the runtime too; told once is enough.
+    told = {(finding.address, finding.attribute) for finding in refused}
+    local = [finding for finding in _not_implemented(resources) if (finding.address, finding.attribute) not in told]
+    found = [*refused, *warnings(resources), *local]
     if any(finding.severity is not Severity.WARN for finding in found):
         return found
     return [*found, *_not_readable(resources, source)]
@@ -89,7 +95,7 @@ def _print_indented(indent: int, text: Text, console: Console) -> None:
 def _lines(finding: Finding) -> Iterator[tuple[int, str]]:
     """Yield the lines of a finding, each with its indent: what came, what AWS says or the harm, what to do."""
     if finding.attribute:
-        yield 4, finding.attribute + ("" if finding.came is None else f" = {_shortened(str(finding.came))}")
+        yield 4, finding.attribute + ("" if finding.came is None else f" = {_shortened(shown(finding.came))}")
     words = f'AWS: "{finding.aws}"' if finding.aws else finding.says
     source = ", ".join(part for part in (finding.check, finding.fact, finding.known) if part)
     yield 6, f"{words} ({source})"
@@ -103,8 +109,11 @@ def _shortened(text: str) -> str:
 
 def _not_implemented(resources: Iterable[Resource]) -> Iterator[Finding]:
     for found in unsupported(resources):
-        says = f"{found.says[0].upper()}{found.says[1:]}." if not found.attribute else f"{found.says}."
-        yield _local("not-implemented", found.address, found.attribute, found.came, says)
+        # The sentence repeats what the finding says by itself: the attribute and what came.
+        words = found.says.removeprefix(found.attribute).removeprefix(f" = {found.came!r}").strip()
+        says = f"This {words}." if found.attribute else f"{words[0].upper()}{words[1:]}."
+        advice = "Run it on AWS, or leave it out of the plan that you run here."
+        yield _local("not-implemented", found.address, found.attribute, found.came, says, advice)
 
 
 def _not_readable(resources: list[Resource], source: str) -> Iterator[Finding]:
@@ -115,10 +124,10 @@ def _not_readable(resources: list[Resource], source: str) -> Iterator[Finding]:
         parse_error_prefix(stream.error_output_prefix)
         parse_time_zone(stream.custom_time_zone)
     except PlanError as error:
-        yield _local("not-runnable", source, "", None, str(error))
+        yield _local("not-runnable", source, "", None, str(error), advice="")
 
 
-def _local(check: str, address: str, attribute: str, came: object, says: str) -> Finding:
+def _local(check: str, address: str, attribute: str, came: object, says: str, advice: str) -> Finding:
     return Finding(
         severity=Severity.LOCAL,
         check=check,
@@ -127,7 +136,7 @@ def _local(check: str, address: str, attribute: str, came: object, says: str) ->
         came=came,
         says=says,
         aws="",
-        advice="",
+        advice=advice,
         fact="",
         known="",
     )

@@ -40,7 +40,9 @@ def _entry(bucket: LocalBucket, listed: Listed) -> dict[str, Any]:
 
 def table(entries: Iterable[dict[str, Any]]) -> Table:
     """Return the listing as a table for people."""
-    shown = Table("key", "bytes", "version id", "is", "mode", "retain until", "legal hold")
+    shown = Table()
+    for name in ("key", "bytes", "version id", "is", "mode", "retain until", "legal hold"):
+        shown.add_column(name, overflow="fold")  # a key or an id that is cut off is none
     for entry in entries:
         kind = "delete marker" if entry["is_delete_marker"] else "current" if entry["is_latest"] else "noncurrent"
         hold = "on" if entry["legal_hold"] else ""

@@ -39,6 +39,7 @@ FAULTS: list[tuple[str, Edit]] = [
     ),
     ("request-validator", lambda d: d.body(lambda b: b.pop("x-amazon-apigateway-request-validators"))),
     ("request-validator", lambda d: d.body(lambda b: put(b, **{"x-amazon-apigateway-request-validator": "all"}))),
+    ("request-validator", lambda d: d.body(lambda b: put(b, **{"x-amazon-apigateway-request-validator": ["body"]}))),
     ("api-reference", lambda d: d.body(lambda b: b["components"]["schemas"].pop("Event"))),
     ("model-name", lambda d: d.body(lambda b: put(b["components"]["schemas"], audit_event={"type": "object"}))),
     ("response-status-undeclared", lambda d: _response(d, "default", statusCode="201")),

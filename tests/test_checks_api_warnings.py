@@ -8,6 +8,7 @@ from auditlake.checks.api_warnings import WARNINGS, quota
 from tests.broken_plans import Draft, Edit, both, names, put
 
 INTEGRATION = "x-amazon-apigateway-integration"
+RESPONSES = "x-amazon-apigateway-gateway-responses"
 BATCH = "arn:aws:apigateway:us-east-1:firehose:action/PutRecordBatch"
 
 
@@ -27,6 +28,10 @@ def _region(draft: Draft, region: str) -> None:
     arn["parameter_value"] = arn["parameter_value"].replace("us-east-1", region)
 
 
+def _second_method(draft: Draft) -> None:
+    draft.body(lambda body: put(body["paths"], **{"/again": {"post": body["paths"]["/events"]["post"]}}))
+
+
 TRAPS: list[tuple[str, Edit]] = [
     ("method-without-authorization", lambda d: d.post(lambda post: put(post, security=[]))),
     ("method-without-authorization", lambda d: d.post(lambda post: post.pop("security"))),
@@ -39,6 +44,10 @@ TRAPS: list[tuple[str, Edit]] = [
         "throttle-above-stream",
         both(lambda d: _region(d, "eu-central-1"), lambda d: _settings(d, throttling_rate_limit=1001)),
     ),
+    (
+        "throttle-above-stream",
+        both(_second_method, lambda d: _settings(d, throttling_rate_limit=1001)),
+    ),
     ("no-throttle", lambda d: _settings(d, throttling_rate_limit=-1)),
     ("no-throttle", lambda d: d.drop("aws_api_gateway_method_settings")),
     ("data-trace", lambda d: _settings(d, data_trace_enabled=True)),
@@ -47,11 +56,13 @@ TRAPS: list[tuple[str, Edit]] = [
     ("overridden-status-undeclared", lambda d: _answers(d, "#set($context.responseOverride.status = 507)")),
     ("failure-count-misnamed", lambda d: _answers(d, "$input.path('$.FailedRecordCount')")),
     ("failure-count-unread", lambda d: d.integration(uri=BATCH)),
+    ("gateway-response-ignored", lambda d: d.body(lambda body: put(body[RESPONSES], REQUEST_TOO_LARGE={}))),
     ("no-access-log", lambda d: put(d.values("aws_api_gateway_stage"), access_log_settings=[])),
 ]
 
 FINE: list[tuple[str, Edit]] = [
     ("as many requests as the stream takes", lambda d: _settings(d, throttling_rate_limit=2000)),
+    ("as many from two methods", both(_second_method, lambda d: _settings(d, throttling_rate_limit=1000))),
     (
         "as many as in a smaller region",
         both(lambda d: _region(d, "eu-central-1"), lambda d: _settings(d, throttling_rate_limit=1000)),

@@ -60,7 +60,10 @@ FINE: list[tuple[str, Edit]] = [
     ),
     (
         "a view that shows partition keys",
-        lambda d: put(d.values("aws_glue_catalog_table", "view"), partition_keys=[{"name": "year", "type": "string"}]),
+        lambda d: put(
+            d.values("aws_glue_catalog_table", '["events_deduplicated"]'),
+            partition_keys=[{"name": "year", "type": "string"}],
+        ),
     ),
 ]
 

@@ -59,3 +59,15 @@ def test_what_aws_takes_is_not_found(edit: Edit) -> None:
 def test_every_check_has_a_planted_fault() -> None:
     """No check is without a plan that it finds something in."""
     assert {check.name for check in REFUSALS} == {name for name, _ in FAULTS}
+
+
+def test_each_fault_of_the_serde_has_awss_own_words() -> None:
+    """AWS says something else of none and of two, and names which of both it means."""
+    none, two = Draft(), Draft()
+    none.conversion["input_format_configuration"][0]["deserializer"][0]["open_x_json_ser_de"] = []
+    two.conversion["output_format_configuration"][0]["serializer"][0]["orc_ser_de"] = [{"format_version": "V0_12"}]
+
+    assert [f.aws for f in none.findings()] == ["Deserializer must not be null"]
+    assert [f.aws for f in two.findings() if f.check == "conversion-serde"] == [
+        "More than one serializer specified. Only one may be chosen."
+    ]

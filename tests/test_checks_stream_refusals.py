@@ -22,8 +22,12 @@ FAULTS: list[tuple[str, Edit]] = [
     ("partitioning-buffering-interval", lambda d: put(d.s3, buffering_interval=59)),
     ("partitioning-retry-duration", lambda d: put(d.s3["dynamic_partitioning_configuration"][0], retry_duration=7201)),
     ("custom-time-zone", lambda d: put(d.s3, custom_time_zone="Etc/GMT+2")),
+    ("custom-time-zone", lambda d: put(d.s3, custom_time_zone="Asia/Kolkata")),
+    ("custom-time-zone", lambda d: put(d.s3, custom_time_zone="Mars/Phobos")),
+    ("custom-time-zone", lambda d: put(d.s3, custom_time_zone="EST")),
     ("file-extension", lambda d: put(d.s3, file_extension="parquet")),
     ("stream-log-names", lambda d: put(d.s3["cloudwatch_logging_options"][0], log_group_name=None)),
+    ("stream-log-names", lambda d: put(d.s3["cloudwatch_logging_options"][0], log_stream_name="")),
     ("backup-configuration-missing", lambda d: put(d.s3, s3_backup_mode="Enabled")),
 ]
 
@@ -31,6 +35,8 @@ FINE: list[tuple[str, Edit]] = [
     ("the least buffer", lambda d: put(d.s3, buffering_size=64)),
     ("the longest interval", lambda d: put(d.s3, buffering_interval=900)),
     ("a time zone", lambda d: put(d.s3, custom_time_zone="Asia/Tokyo")),
+    ("the older name of a time zone", lambda d: put(d.s3, custom_time_zone="Asia/Calcutta")),
+    ("no time zone but UTC", lambda d: put(d.s3, custom_time_zone="UTC")),
     ("a file extension", lambda d: put(d.s3, file_extension=".snappy.parquet")),
 ]
 
@@ -63,3 +69,17 @@ def test_the_finding_says_what_came_and_what_aws_says() -> None:
     assert finding.aws == "BufferingHints.SizeInMBs must be at least 64 when Dynamic Partitioning is enabled."
     assert (finding.fact, finding.known) == ("C1.2", "observed")
     assert finding.advice == "Set buffering_size between 64 and 128."
+
+
+def test_awss_words_are_quoted_only_for_what_it_says_them_of() -> None:
+    """AWS's message about the log group is not put into its mouth for the log stream, nor the zone's for a pattern."""
+    said = {}
+    for name in ("log_group_name", "log_stream_name"):
+        draft = Draft()
+        draft.s3["cloudwatch_logging_options"][0][name] = None
+        said[name] = draft.findings()[0].aws
+    draft = Draft()
+    draft.s3["custom_time_zone"] = "Etc/GMT+2"
+
+    assert said["log_group_name"] == "CloudWatch Log Group Name is required if CloudWatch Logging is enabled"
+    assert said["log_stream_name"] == draft.findings()[0].aws == ""

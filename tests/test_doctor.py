@@ -86,14 +86,15 @@ def test_all_three_kinds_are_told_at_once(tmp_path: Path) -> None:
         "",
         "AWS takes it, and it does harm (1)",
         "  module.storage.aws_s3_bucket.events",
-        "    force_destroy = True",
+        "    force_destroy = true",
         "      `terraform destroy` would delete every event that is not locked.",
         "      (bucket-force-destroy, judgement)",
         "      -> Set force_destroy = false.",
         "",
-        "The local runtime does not do (1)",
+        "Not on one machine: auditlake up refuses the plan (1)",
         "  aws_sqs_queue.added",
         "      The resource type aws_sqs_queue is not implemented. (not-implemented)",
+        "      -> Run it on AWS, or leave it out of the plan that you run here.",
         "",
         "1 refused by AWS, 1 harmful, 1 not on one machine.",
     ]
@@ -159,6 +160,46 @@ def test_a_plan_that_only_the_runtime_cannot_read_is_told(tmp_path: Path) -> Non
     assert [(finding.severity, finding.check) for finding in findings] == [("local", "not-runnable")]
     assert "parameter_value is not known in the plan" in findings[0].says
     assert exit_code(findings, strict=True) == 0
+
+
+def test_what_aws_refuses_is_not_told_again_for_one_machine(tmp_path: Path) -> None:
+    """An attribute that AWS refuses and the runtime does not do either is one finding."""
+    draft = Draft()
+    draft.s3["compression_format"] = "GZIP"
+
+    assert [finding.check for finding in examine(draft.write(tmp_path))] == ["conversion-compression"]
+
+
+def test_what_one_machine_does_not_do_is_told_once_with_what_is_allowed(tmp_path: Path) -> None:
+    """The sentence does not repeat the attribute and its value, which stand above it."""
+    draft = Draft()
+    draft.values("aws_s3_bucket_versioning")["versioning_configuration"][0]["mfa_delete"] = "Enabled"
+    (finding,) = [finding for finding in examine(draft.write(tmp_path)) if finding.severity == "local"]
+
+    assert (finding.attribute, finding.came) == ("versioning_configuration.mfa_delete", "Enabled")
+    assert finding.says == "This is not implemented."
+    assert finding.advice == "Run it on AWS, or leave it out of the plan that you run here."
+
+
+def test_a_plan_can_come_through_a_pipe(tmp_path: Path) -> None:
+    """`-` is standard input, as for `auditlake send`."""
+    plan = Path(spoiled(tmp_path, harmful=True)).read_text()
+    command = [sys.executable, "-m", "auditlake", "doctor", "-", "--json"]
+    done = subprocess.run(command, input=plan, capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [finding["check"] for finding in json.loads(done.stdout)] == ["bucket-force-destroy"]
+
+
+def test_taking_records_apart_is_named_as_not_done_here(tmp_path: Path) -> None:
+    """A4: AWS takes the processor RecordDeAggregation, one machine refuses it by its name."""
+    draft = Draft()
+    parameter = {"parameter_name": "SubRecordType", "parameter_value": "JSON"}
+    draft.processors.append({"type": "RecordDeAggregation", "parameters": [parameter]})
+    findings = examine(draft.write(tmp_path))
+
+    assert {finding.severity for finding in findings} == {"local"}
+    assert "RecordDeAggregation" in [finding.came for finding in findings]
 
 
 def test_up_refuses_what_aws_would_refuse(tmp_path: Path) -> None:

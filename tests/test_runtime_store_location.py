@@ -107,6 +107,23 @@ def test_what_only_reads_directories_says_how_to_read_a_bucket(tmp_path: Path) -
         bucket_directory(tmp_path, BUCKET)
     assert "this reads directories only" in str(caught.value)
 
+    choose_location(tmp_path / "other", BUCKET, S3Location("b", "", "http://127.0.0.1:9000"))
+    with pytest.raises(StoreError, match=r"aws s3 sync --endpoint-url http://127.0.0.1:9000 s3://b/ COPY/"):
+        bucket_directory(tmp_path / "other", BUCKET)
+
+
+@pytest.mark.parametrize("wanted", [None, Path("data")], ids=["not told", "told"])
+def test_a_relative_data_directory_is_its_own_store_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: Path | None
+) -> None:
+    """`auditlake up --data data` starts a second time, and nothing is remembered that another folder would misread."""
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert choose_location(Path("data"), BUCKET, wanted) == Path("data")
+        (tmp_path / "data" / BUCKET).mkdir(parents=True, exist_ok=True)
+
+    assert not (tmp_path / "data" / "store.json").exists()
+
 
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"store": 1, "endpoint": null}', '{"store": "s3:b", "endpoint": null}']

@@ -18,7 +18,7 @@ from auditlake.checks import (
     stream_refusals,
     stream_warnings,
 )
-from auditlake.checks.finding import Check, Finding, Planned, Severity
+from auditlake.checks.finding import Check, Finding, Planned, Severity, shown
 from auditlake.errors import PlanError
 from auditlake.runtime.plan import Resource
 
@@ -60,7 +60,7 @@ def check_creation(resources: Iterable[Resource]) -> None:
 
 
 def _line(finding: Finding) -> str:
-    came = "" if finding.came is None else f" = {finding.came}"
+    came = "" if finding.came is None else f" = {shown(finding.came)}"
     words = f'AWS: "{finding.aws}"' if finding.aws else finding.says
     return f"{finding.address}: {finding.attribute}{came}: {words} {finding.advice}"
 

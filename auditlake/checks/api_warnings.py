@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from auditlake.checks.finding import Check, Known, Place, Planned, block, blocks, number
-from auditlake.checks.methods import API, integrations, operations
+from auditlake.checks.methods import API, documents, integrations, operations
 from auditlake.checks.streams import streams
 
 LARGE_REGIONS = ("us-east-1", "us-west-2", "eu-west-1")
@@ -35,7 +35,7 @@ def _open_methods(planned: Planned) -> Iterator[Place]:
     for operation in operations(planned):
         integration = operation.integration
         if operation.open and integration is not None and integration.service:
-            yield operation.at("security", integration.service)
+            yield operation.at("security", operation.definition.get("security"))
     for resource in planned.of("aws_api_gateway_method"):
         if resource.values.get("authorization") == "NONE" and resource.values.get("http_method") != "OPTIONS":
             yield Place(resource, "authorization", "NONE")
@@ -44,13 +44,17 @@ def _open_methods(planned: Planned) -> Iterator[Place]:
 def _throttle_above_quota(planned: Planned) -> Iterator[Place]:
     if not any(streams(planned)):
         return
+    methods = sum(integration.service == "firehose" for integration in integrations(planned))
     for resource in planned.of(_SETTINGS):
+        # What is set for all methods holds for each of them by itself (F5.6).
+        count = max(1, methods) if resource.values.get("method_path") == "*/*" else 1
         for settings in blocks(resource.values, "settings"):
             rate = number(settings.get("throttling_rate_limit"))
-            if rate is not None and rate > quota(planned):
+            if rate is not None and rate * count > quota(planned):
+                each = f" for each of {count} methods" if count > 1 else ""
                 words = (
-                    f"The stage lets {rate:g} requests/s through, a stream in this region takes {quota(planned):,}, "
-                    "and clients get 503 from the stream instead of 429 from the stage."
+                    f"The stage lets {rate:g} requests/s through{each}, a stream in this region takes "
+                    f"{quota(planned):,}, and clients get 503 from the stream instead of 429 from the stage."
                 )
                 yield Place(resource, "settings.throttling_rate_limit", rate, says=words)
 
@@ -103,6 +107,13 @@ def _unread_failures(planned: Planned) -> Iterator[Place]:
         read = any(re.search(r"Failed(Put|Record)Count", template) for template in templates)
         if batch and integration.responses and not read:
             yield integration.at("responses", "no FailedPutCount")
+
+
+def _fixed_answer(planned: Planned) -> Iterator[Place]:
+    for resource, document in documents(planned):
+        name = "x-amazon-apigateway-gateway-responses"
+        if "REQUEST_TOO_LARGE" in block(document, name):
+            yield Place(resource, f"body.{name}.REQUEST_TOO_LARGE")
 
 
 def _no_access_log(planned: Planned) -> Iterator[Place]:
@@ -175,6 +186,14 @@ WARNINGS: tuple[Check, ...] = (
         _unread_failures,
         "PutRecordBatch answers 200 also when records failed, and no template reads FailedPutCount: those are lost.",
         "Answer 503 in the response template when FailedPutCount is not 0.",
+    ),
+    Check(
+        "gateway-response-ignored",
+        "F3.7",
+        Known.DOCUMENTED,
+        _fixed_answer,
+        "API Gateway answers a body over 10 MB in its own words, and clients that look for yours do not find them.",
+        "Drop the response, and have clients tell a 413 by its status.",
     ),
     Check(
         "no-access-log",

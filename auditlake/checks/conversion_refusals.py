@@ -37,7 +37,9 @@ def _one_serde(stream: Stream) -> Iterator[Place]:
         formats = block(stream.conversion or {}, outer, inner)
         given = [name for name, value in formats.items() if value]
         if formats and len(given) != 1:
-            yield stream.at(f"{CONVERSION}.{outer}.{inner}", given)
+            several = f"More than one {inner} specified. Only one may be chosen."
+            words = several if given else f"{inner.capitalize()} must not be null"
+            yield stream.at(f"{CONVERSION}.{outer}.{inner}", given, aws=words)
 
 
 def _schema_names(stream: Stream) -> Iterator[Place]:
@@ -122,7 +124,7 @@ REFUSALS: tuple[Check, ...] = (
     Check(
         "conversion-serde",
         "D1.4",
-        Known.DOCUMENTED,
+        Known.PROBED,
         each(_one_serde),
         "Format conversion takes one deserializer and one serializer.",
         "Keep one of each, such as open_x_json_ser_de and parquet_ser_de.",

@@ -4,6 +4,7 @@ In planned values an attribute that is missing is not known before the apply; on
 the two apart: about what is not known they say nothing.
 """
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -134,6 +135,11 @@ class Planned:
         if not unknown:
             return known
         return known + unknown if len(self.of("aws_s3_bucket")) == 1 else None
+
+
+def shown(came: object) -> str:
+    """Return a value as the plan writes it: text as it is, anything else as JSON, e.g. `true`."""
+    return came if isinstance(came, str) else json.dumps(came, ensure_ascii=False, default=str)
 
 
 def block(values: Values, *path: str) -> Values:

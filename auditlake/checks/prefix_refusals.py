@@ -80,10 +80,10 @@ def _expression_syntax(stream: Stream) -> Iterator[Place]:
 
 def _expression_namespace(stream: Stream) -> Iterator[Place]:
     for attribute in PREFIXES:
-        for namespace, _ in expressions(text(stream.s3.get(attribute))):
+        for namespace, value in expressions(text(stream.s3.get(attribute))):
             if namespace not in NAMESPACES:
                 words = f"Namespace to the left of colon ({namespace}) is an invalid keyword!"
-                yield stream.at(attribute, namespace, aws=words)
+                yield stream.at(attribute, f"!{{{namespace}:{value}}}", aws=words)
 
 
 def _expression_value(stream: Stream) -> Iterator[Place]:

@@ -205,7 +205,7 @@ REFUSALS: tuple[Check, ...] = (
     Check(
         "lambda-buffer-size",
         "B3.1",
-        Known.OBSERVED,
+        Known.PROBED,
         _parameter_range("BufferSizeInMBs", 0.2, 3),
         "The Lambda processor's buffer holds 0.2 to 3 MB.",
         "Set BufferSizeInMBs between 0.2 and 3.",
@@ -214,7 +214,7 @@ REFUSALS: tuple[Check, ...] = (
     Check(
         "lambda-buffer-interval",
         "B3.2",
-        Known.OBSERVED,
+        Known.PROBED,
         _parameter_range("BufferIntervalInSeconds", 0, 900),
         "The Lambda processor's buffer waits 0 to 900 seconds.",
         "Set BufferIntervalInSeconds between 0 and 900.",
@@ -223,7 +223,7 @@ REFUSALS: tuple[Check, ...] = (
     Check(
         "lambda-retries",
         "B3.4",
-        Known.OBSERVED,
+        Known.PROBED,
         _parameter_range("NumberOfRetries", 0, 300),
         "The Lambda processor retries 0 to 300 times.",
         "Set NumberOfRetries between 0 and 300.",

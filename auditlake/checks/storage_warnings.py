@@ -141,7 +141,8 @@ def _objects_too_small(planned: Planned) -> Iterator[Place]:
             interval = stream.s3["buffering_interval"]
             words = (
                 f"Even at the stage's full throttle an object of {interval} s holds about {expected / 1024:.0f} KiB, "
-                f"the rule moves objects from {least / 1024:.0f} KiB on, and so moves none."
+                f"the rule moves objects from {least / 1024:.0f} KiB on, and so moves none: all stay at the price "
+                "of S3 Standard."
             )
             yield stream.at("buffering_interval", interval, says=words)
 
@@ -266,7 +267,7 @@ WARNINGS: tuple[Check, ...] = (
     ),
     Check(
         "kms-without-bucket-key",
-        "B5",
+        "B5.3",
         Known.DOCUMENTED,
         _no_bucket_key,
         "Every object costs a request to KMS, and many at once are refused with S3.KMS.RequestLimitExceeded.",

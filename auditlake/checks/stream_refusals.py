@@ -2,11 +2,18 @@
 
 import re
 from collections.abc import Iterator
+from zoneinfo import available_timezones
 
 from auditlake.checks.finding import Check, Known, Place, Planned, block, not_set, outside, text
 from auditlake.checks.streams import MIN_BUFFER_MIB, STREAM, Find, Stream, each
 
 MIN_PARTITION_INTERVAL_S = 60  # C1
+OLD_ZONE_NAMES = {"Asia/Kolkata": "Asia/Calcutta", "Europe/Kyiv": "Europe/Kiev"}
+"""Zones that AWS was seen to refuse, each with the older name that it takes (B7.9)."""
+
+_NOT_A_ZONE = (
+    "Provided custom time zone is not supported. Custom time zones are limited to UTC and non-3-letter IANA time zones."
+)
 
 
 def _name(planned: Planned) -> Iterator[Place]:
@@ -60,6 +67,14 @@ def _time_zone(stream: Stream) -> Iterator[Place]:
     zone = text(stream.s3.get("custom_time_zone"))
     if zone and not re.fullmatch(r"[a-zA-Z/_]{1,50}", zone):
         yield stream.at("custom_time_zone", zone)
+    elif zone not in ("", "UTC") and (len(zone) == 3 or zone in OLD_ZONE_NAMES or not _is_zone(zone)):
+        yield stream.at("custom_time_zone", zone, aws=_NOT_A_ZONE)
+
+
+def _is_zone(name: str) -> bool:
+    known = available_timezones()
+    # A machine without the list cannot tell.
+    return not known or name in known
 
 
 def _file_extension(stream: Stream) -> Iterator[Place]:
@@ -70,9 +85,11 @@ def _file_extension(stream: Stream) -> Iterator[Place]:
 
 def _log_names(stream: Stream) -> Iterator[Place]:
     logging = block(stream.s3, "cloudwatch_logging_options")
-    for name in ("log_group_name", "log_stream_name"):
+    # AWS's words are known for the group only.
+    required = {"log_group_name": "CloudWatch Log Group Name is required if CloudWatch Logging is enabled"}
+    for name in (*required, "log_stream_name"):
         if logging.get("enabled") and not_set(logging, name):
-            yield stream.at(f"cloudwatch_logging_options.{name}", logging[name])
+            yield stream.at(f"cloudwatch_logging_options.{name}", logging[name], aws=required.get(name, ""))
             return
 
 
@@ -154,11 +171,11 @@ REFUSALS: tuple[Check, ...] = (
     ),
     Check(
         "custom-time-zone",
-        "B7.3",
-        Known.DOCUMENTED,
+        "B7.9",
+        Known.PROBED,
         each(_time_zone),
-        "A time zone is a name of letters, `/` and `_`, at most 50 characters.",
-        "Use a name like Asia/Tokyo.",
+        "A time zone is UTC or an IANA name like Asia/Tokyo, of letters, `/` and `_`, at most 50 characters.",
+        "Use UTC or a name like Asia/Tokyo, and of a renamed zone the older one: Asia/Calcutta, Europe/Kiev.",
     ),
     Check(
         "file-extension",
@@ -175,7 +192,6 @@ REFUSALS: tuple[Check, ...] = (
         each(_log_names),
         "Logging is enabled without the names of its log group and stream.",
         "Set log_group_name and log_stream_name.",
-        "CloudWatch Log Group Name is required if CloudWatch Logging is enabled",
     ),
     Check(
         "backup-configuration-missing",

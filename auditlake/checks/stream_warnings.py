@@ -191,7 +191,8 @@ WARNINGS: tuple[Check, ...] = (
         "I.17",
         Known.JUDGEMENT,
         _unprojected_time,
-        "Without expressions in prefix, objects lie by the hour of arrival of their oldest record, not by event time.",
+        "Without expressions in prefix, objects lie by the hour of arrival of their oldest record, and a query for the "
+        "events of a day has to read them all.",
         "Partition by keys from the transform.",
     ),
     Check(

@@ -1,5 +1,6 @@
 """Where the objects of a data directory go: into a directory, or into a bucket behind an S3 endpoint."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -7,6 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from auditlake.errors import StoreError
+from auditlake.runtime.bucket_files import make_directories, sync_directory
 
 STORE_FILE = "store.json"
 """The file of the data directory that says where its objects go, when that is elsewhere."""
@@ -69,9 +71,10 @@ def bucket_directory(data: Path, bucket: str) -> Path:
     """Return the directory of a bucket whose objects go into one; raises StoreError when they go to S3."""
     location = location_of(data)
     if isinstance(location, S3Location):
+        endpoint = f" --endpoint-url {location.endpoint}" if location.endpoint else ""
         raise StoreError(
             f"The objects of the data directory {data} are in {location}, and this reads directories only. Ask there, "
-            f"or copy them: aws s3 sync {location} COPY/{bucket} and then give --data COPY."
+            f"or copy them: aws s3 sync{endpoint} {location} COPY/{bucket} and then give --data COPY."
         )
     return location / bucket
 
@@ -82,7 +85,9 @@ def choose_location(data: Path, bucket: str, wanted: Location | None) -> Locatio
     Raises StoreError when they went elsewhere: some would be here and some there, and a query would miss some.
     """
     before = location_of(data)
-    chosen = before if wanted is None else wanted if isinstance(wanted, S3Location) else wanted.resolve()
+    if wanted is None:
+        return before
+    chosen = wanted if isinstance(wanted, S3Location) else wanted.resolve()
     if chosen == (before if isinstance(before, S3Location) else before.resolve()):
         return before
     if (data / STORE_FILE).exists() or (data / bucket).exists():
@@ -93,11 +98,22 @@ def choose_location(data: Path, bucket: str, wanted: Location | None) -> Locatio
         )
     endpoint = chosen.endpoint if isinstance(chosen, S3Location) else None
     try:
-        data.mkdir(parents=True, exist_ok=True)
-        (data / STORE_FILE).write_bytes(msgspec.json.encode(_Told(str(chosen), endpoint)))
+        make_directories(data)
+        _write_durably(data / STORE_FILE, msgspec.json.encode(_Told(str(chosen), endpoint)))
     except OSError as error:
         raise StoreError(f"The data directory {data} cannot be used: {error.strerror}.") from None
     return chosen
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: half of it would keep the next process from starting."""
+    written = path.with_name(f"{path.name}.new")
+    with written.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    written.replace(path)
+    sync_directory(path.parent)
 
 
 def _place(location: Location) -> str:
