@@ -52,6 +52,20 @@ KEYS = {"audit_type": "login", "year": "2026", "month": "11", "day": "24"}
 """The partition of a record that names no other."""
 
 
+def identity(event: Any, context: Any) -> Any:  # noqa: ANN401, ARG001 - a handler's signature
+    """Transform every record into itself."""
+    answers = [
+        {
+            "recordId": record["recordId"],
+            "result": "Ok",
+            "data": record["data"],
+            "metadata": {"partitionKeys": KEYS},
+        }
+        for record in event["records"]
+    ]
+    return {"records": answers}
+
+
 def scripted(event: Any, context: Any) -> Any:  # noqa: ANN401, ARG001 - a handler's signature
     """Transform records that say what becomes of them: `{"do", "row", "keys"}`; see `whole_batch` and `one_record`."""
     told = [(record["recordId"], json.loads(base64.b64decode(record["data"]))) for record in event["records"]]
@@ -61,7 +75,7 @@ def scripted(event: Any, context: Any) -> Any:  # noqa: ANN401, ARG001 - a handl
     return {"records": [answer for identity, one in told for answer in one_record(identity, one)]}
 
 
-WHOLE_BATCH = ("throw", "hang", "die", "oversize", "unparsable", "no records", "not a list")
+WHOLE_BATCH = ("throw", "hang", "die", "oversize", "unparsable", "no unicode", "no records", "not a list")
 
 
 def whole_batch(what: str) -> Any:  # noqa: ANN401 - a handler gives any JSON
@@ -77,6 +91,8 @@ def whole_batch(what: str) -> Any:  # noqa: ANN401 - a handler gives any JSON
             return {"records": [], "rest": "x" * 6_300_000}
         case "unparsable":
             return {"records": float("nan")}
+        case "no unicode":
+            return {"records": [{"recordId": "\ud800"}]}
         case "not a list":
             return {"records": "none"}
     return {}

@@ -1,13 +1,12 @@
-"""Record format conversion on the path: from a record of the buffer to the Parquet object and the error object."""
+"""Record format conversion on the path: records go through the wire, what lies in the bucket is compared."""
 
 import base64
 import ctypes
-import io
-import itertools
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
@@ -16,78 +15,90 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from auditlake.runtime.buffer import Buffer
-from auditlake.runtime.plan import Column, Conversion, OpenX, Plan, Table
-from auditlake.runtime.store import DirectoryStore
-from auditlake.runtime.stream import StreamWorker
+from auditlake.runtime.plan import Column, OpenX, Plan
+from tests.conftest import Running, Up
+from tests.wire import Resource, client, s3_of, write_plan
 
-KEYS = {"audit_type": "login", "year": "2026", "month": "11", "day": "24"}
-NOON_MS = 1_795_521_600_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-PLAIN = Conversion()
-
-
-class Identity:
-    """A transform that returns every record as it came."""
-
-    def invoke(self, event: bytes, timeout_s: float | None = None) -> bytes:  # noqa: ARG002 - the seam
-        """Answer Ok for all."""
-        answers = [
-            {
-                "recordId": record["recordId"],
-                "result": "Ok",
-                "data": record["data"],
-                "metadata": {"partitionKeys": KEYS},
-            }
-            for record in json.loads(event)["records"]
-        ]
-        return json.dumps({"records": answers}).encode()
+PLAIN = OpenX()
 
 
 @dataclass(frozen=True)
 class Delivered:
-    """What a stream made of its records: rows without their nulls, and error objects as they lie in the bucket."""
+    """What a stream made of its records: rows without their nulls, error objects as they lie in the bucket.
+
+    `put_ms` (epoch ms, UTC) is from when to when the records were put.
+    """
 
     rows: list[dict[str, Any]]
     errors: list[dict[str, Any]]
+    put_ms: tuple[int, int]
 
 
 Deliver = Callable[..., Delivered]
 
 
-@pytest.fixture
-def deliver(plan: Plan, tmp_path: Path) -> Deliver:
-    """Put records to a stream of the default plan with another table, and return what lies in the bucket after it."""
-    folders = (tmp_path / str(number) for number in itertools.count())
+@pytest.fixture(scope="module")
+def deliver(up: Up, plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deliver]:
+    """Put records to a stream of the default plan with another table, and return what is new in the bucket after it."""
+    started: dict[tuple[object, ...], Running] = {}
+    seen: set[Path] = set()
 
-    def run(records: Sequence[bytes], columns: Sequence[Column], conversion: Conversion = PLAIN) -> Delivered:
-        folder = next(folders)
-        folder.mkdir()
-        table = Table("audit", "wide", tuple(columns), ())
-        changed = replace(plan, table=table, stream=replace(plan.stream, conversion=conversion))
-        buffer = Buffer(folder / "buffer.sqlite")
-        worker = StreamWorker(
-            changed, buffer, Identity(), DirectoryStore(folder / "bucket"), clock=lambda: NOON_MS / 1000
+    def new(running: Running, prefix: str) -> list[Path]:
+        found = {path for path in (running.data / plan.bucket.name / prefix).rglob("*") if path.is_file()} - seen
+        seen.update(found)
+        return sorted(found)
+
+    def run(records: Sequence[bytes], columns: Sequence[Column], options: OpenX = PLAIN) -> Delivered:
+        key = (*columns, options)
+        if key not in started:
+            started[key] = up("--plan", str(wide_plan(tmp_path_factory.mktemp("plan") / "plan.json", columns, options)))
+        running = started[key]
+        before = int(time.time() * 1000)
+        for first in range(0, len(records), 200):
+            some = [{"Data": record} for record in records[first : first + 200]]
+            answer = client(running).put_record_batch(DeliveryStreamName=plan.stream.name, Records=some)
+            assert answer["FailedPutCount"] == 0
+        after = int(time.time() * 1000)
+        running.flush()
+        return Delivered(
+            [row for path in new(running, "events") for row in _rows(path)],
+            [json.loads(line) for path in new(running, "errors/") for line in _error_lines(running, plan, path)],
+            (before, after),
         )
-        buffer.accept(NOON_MS, list(records)).result(timeout=60)
-        worker.step(everything=True)
-        worker.close()
-        buffer.close()
-        return Delivered(_rows(folder / "bucket" / "events"), _errors(folder / "bucket" / "errors"))
 
-    return run
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
+        yield run
 
 
-def _rows(folder: Path) -> list[dict[str, Any]]:
-    tables = [pq.read_table(io.BytesIO(path.read_bytes())) for path in sorted(folder.rglob("*.parquet"))]
-    rows = [row for table in tables for row in table.to_pylist()]
+def wide_plan(path: Path, columns: Sequence[Column], options: OpenX) -> Path:
+    """Write a plan whose table has these columns, and whose transform returns every record as it came."""
+
+    def change(resource_type: str, values: Resource) -> None:
+        if resource_type == "aws_lambda_function" and values["function_name"].endswith("-transform"):
+            values.update(handler="functions.identity")
+        if resource_type == "aws_glue_catalog_table" and values["partition_keys"]:
+            described = [{"name": column.name, "type": column.type} for column in columns]
+            values["storage_descriptor"][0]["columns"] = described
+        if resource_type == "aws_kinesis_firehose_delivery_stream":
+            conversion = s3_of(values)["data_format_conversion_configuration"][0]
+            deserializer = conversion["input_format_configuration"][0]["deserializer"][0]
+            deserializer["open_x_json_ser_de"] = [
+                {**asdict(options), "column_to_json_key_mappings": dict(options.column_to_json_key_mappings)}
+            ]
+
+    return write_plan(path, change)
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = pq.read_table(path, partitioning=None).to_pylist()
     return [{name: value for name, value in row.items() if value is not None} for row in rows]
 
 
-def _errors(folder: Path) -> list[dict[str, Any]]:
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    assert {path.relative_to(folder).parts[0] for path in paths} <= {"format-conversion-failed"}
-    return [json.loads(line) for path in paths for line in path.read_bytes().splitlines()]
+def _error_lines(running: Running, plan: Plan, path: Path) -> list[bytes]:
+    assert path.relative_to(running.data / plan.bucket.name).parts[:2] == ("errors", "format-conversion-failed")
+    return path.read_bytes().splitlines()
 
 
 COLUMNS = (
@@ -142,7 +153,10 @@ def test_a_record_becomes_the_row_that_firehose_would_write(deliver: Deliver, re
     """Each row of D3 to D5 that converts, between two plain records, is read from the bucket; nothing fails."""
     good = b'{"s":"good"}'
 
-    assert deliver([good, record.encode(), good], COLUMNS) == Delivered([{"s": "good"}, row, {"s": "good"}], [])
+    delivered = deliver([good, record.encode(), good], COLUMNS)
+
+    assert delivered.rows == [{"s": "good"}, row, {"s": "good"}]
+    assert delivered.errors == []
 
 
 @pytest.mark.parametrize(
@@ -194,12 +208,15 @@ def test_a_record_that_cannot_be_converted_is_the_error_object_of_the_reference(
 
     assert delivered.rows == [{"s": "before"}, {"s": "after"}]
     (error,) = delivered.errors
+    arrival_ms, ending_ms = error["arrivalTimestamp"], error["attemptEndingTimestamp"]
+    assert delivered.put_ms[0] <= arrival_ms <= delivered.put_ms[1]
+    assert arrival_ms <= ending_ms <= time.time() * 1000
     expected = {
         "attemptsMade": 1,
-        "arrivalTimestamp": NOON_MS,
+        "arrivalTimestamp": arrival_ms,
         "lastErrorCode": code,
         "lastErrorMessage": message,
-        "attemptEndingTimestamp": NOON_MS,
+        "attemptEndingTimestamp": ending_ms,
         "rawData": base64.b64encode(record).decode(),
         "sequenceNumber": None,
         "subSequenceNumber": None,
@@ -209,7 +226,7 @@ def test_a_record_that_cannot_be_converted_is_the_error_object_of_the_reference(
     assert {name: table[name] for name in ("catalogId", "databaseName", "tableName", "region", "versionId")} == {
         "catalogId": plan.account_id,
         "databaseName": "audit",
-        "tableName": "wide",
+        "tableName": "events",
         "region": plan.region,
         "versionId": "LATEST",
     }
@@ -237,7 +254,10 @@ def test_the_plans_options_decide_what_a_key_means(deliver: Deliver, options: Op
     columns = (Column("ts", "int"), Column("x_y", "int"), Column("a_b", "int"))
     record = b'{"TimeStamp":1,"x.y":2,"a_b":3,"%s":4}' % (b"TS" if options.case_insensitive else b"ts")
 
-    assert deliver([record], columns, Conversion(openx=options)) == Delivered([row], [])
+    delivered = deliver([record], columns, options)
+
+    assert delivered.rows == [row]
+    assert delivered.errors == []
 
 
 # The widest table over the real events: a column for every key, of the narrowest type that holds all its values.

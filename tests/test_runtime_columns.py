@@ -64,6 +64,7 @@ def test_every_type_that_firehose_converts_has_an_arrow_type(hive: str, expected
         ("struct<a:int,>", "expected a member's name in lower case at `>`"),
         ("struct<a:int, b:int>", "expected a member's name in lower case at ` b:int>`"),
         ("struct<userId:string>", "expected `:` at `Id:string>`"),
+        ("struct<Ärger:string>", "the member Ärger has upper case"),
         ("struct<a:int,a:int>", "the member a appears more than once"),
         ("map<int,string>", "the key of a map must be string"),
         ("decimal(39,0)", "the precision must be 1 to 38"),
@@ -117,10 +118,11 @@ def test_a_column_that_appears_twice_is_refused() -> None:
         arrow_schema([Column("a", "string"), Column("a", "int")])
 
 
-def test_a_column_name_in_upper_case_is_refused() -> None:
+@pytest.mark.parametrize("name", ["userId", "Ärger"])
+def test_a_column_name_in_upper_case_is_refused(name: str) -> None:
     """Keys are compared in lower case on AWS, so such a column would always be null."""
-    with pytest.raises(PlanError, match="'userId' has a name with upper case"):
-        arrow_schema([Column("userId", "string")])
+    with pytest.raises(PlanError, match=f"'{name}' has a name with upper case"):
+        arrow_schema([Column(name, "string")])
 
 
 def test_the_projects_own_table_has_an_arrow_schema() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,13 @@ class Scripted:
     def invoke(self, event: bytes, timeout_s: float | None = None) -> bytes | FunctionError:  # noqa: ARG002 - the seam
         """Answer as the records say."""
         return json.dumps(scripted(json.loads(event), None)).encode()
+
+
+@pytest.fixture(name="plan")
+def plan_with_an_error_prefix(plan: Plan, request: pytest.FixtureRequest) -> Plan:
+    """The plan of the defaults, with another error prefix where a test asks for one."""
+    prefix = getattr(request, "param", plan.stream.error_output_prefix)
+    return replace(plan, stream=replace(plan.stream, error_output_prefix=prefix))
 
 
 @pytest.fixture
@@ -144,10 +152,88 @@ def test_a_failed_event_is_found_with_the_reason(
         assert "convert" in dict(stages(other))
 
 
+@pytest.mark.parametrize(
+    ("record", "event_id"),
+    [
+        (b'\xef\xbb\xbf{"id":"marked"}', "marked"),
+        (b'{"id":"half","x":"\\ud800"}', "half"),
+        (b'{"id":7}', "7"),
+        (b'{"id":"","_id":"second"}', "second"),
+    ],
+)
+def test_an_event_has_the_id_that_the_transform_will_read(
+    plan: Plan, buffer: Buffer, tmp_path: Path, record: bytes, event_id: str
+) -> None:
+    """A byte order mark, half a surrogate pair, a number as id and an empty id are read as the transform reads them."""
+    accept(buffer, record)
+
+    (found,) = explain(tmp_path, plan, event_id).found
+    assert found.unreadable is None
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        b'{"id":"lost","x":NaN}',
+        b'{"id":"lost"}{"id":"other"}',
+        b'[{"id":"lost"}]',
+        b'{"id":"lost"}\x00',
+        b'{"id":"lost","x":' + b"[" * 5000 + b"]" * 5000 + b"}",
+        b'{\n"id": "lost",\n"x": tru\n}',
+        b'{"auditlake":1,"eventId":"lost"}',
+    ],
+)
+def test_an_event_that_cannot_be_read_is_found_by_its_text(
+    plan: Plan, buffer: Buffer, tmp_path: Path, record: bytes
+) -> None:
+    """What is no event for the transform will lie among the errors: it is found there, not told to be nowhere."""
+    accept(buffer, record)
+
+    (found,) = explain(tmp_path, plan, "lost").found
+    assert found.unreadable
+    assert "no event can be read in it" in dict(stages(found))["deliver"]
+    assert explain(tmp_path, plan, "los").found == []
+
+
+def test_an_empty_id_is_a_sentence(plan: Plan, buffer: Buffer, tmp_path: Path) -> None:
+    """An empty id is no event's, though many records have none."""
+    accept(buffer, b"no json")
+    with pytest.raises(QueryError, match="The event id is empty"):
+        explain(tmp_path, plan, "")
+
+
+def test_a_dropped_event_leaves_no_trace_but_the_count(
+    plan: Plan, buffer: Buffer, transform: Deliver, tmp_path: Path
+) -> None:
+    """An event that the transform dropped is nowhere; that records were dropped is told beside it."""
+    accept(buffer, told("e", do="Dropped"), told("other"))
+    assert explain(tmp_path, plan, "e").scanned.dropped_records == 0
+    transform(True)
+
+    explanation = explain(tmp_path, plan, "e")
+    assert explanation.found == []
+    assert explanation.scanned.dropped_records == 1
+
+
+@pytest.mark.parametrize(
+    "plan",
+    ["!{firehose:error-output-type}/", "bad/errors-!{timestamp:yyyy/MM}/!{firehose:error-output-type}/x"],
+    indirect=True,
+)
+def test_any_error_prefix_is_looked_under(plan: Plan, buffer: Buffer, transform: Deliver, tmp_path: Path) -> None:
+    """An error prefix without a folder of its own, or that ends within a name, hides no failure and breaks no look."""
+    accept(buffer, told("e"), told("f", do="ProcessingFailed"))
+    transform(True)
+
+    assert [found.place for found in explain(tmp_path, plan, "e").found] == ["store"]
+    (found,) = explain(tmp_path, plan, "f").found
+    assert (found.place, found.error_type) == ("errors", "processing-failed")
+
+
 def test_an_unknown_event_says_what_was_looked_through(plan: Plan, buffer: Buffer, tmp_path: Path) -> None:
     """Nothing is found, and the answer tells among what."""
     accept(buffer, b"no json", b'{"id":7}', b"")
-    explanation = explain(tmp_path, plan, "7")
+    explanation = explain(tmp_path, plan, "nobody")
 
     assert explanation.found == []
     assert explanation.scanned.waiting_records == 3

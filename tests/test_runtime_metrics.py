@@ -89,6 +89,19 @@ def test_every_stage_is_counted_under_cloudwatchs_names(plan: Plan, buffer: Buff
     worker.close()
 
 
+def test_a_packed_record_counts_as_one_record_and_as_its_rows(plan: Plan, buffer: Buffer) -> None:
+    """What CloudWatch counts in records is records, so that it can be set against IncomingRecords; rows stand apart."""
+    worker = StreamWorker(plan, buffer, Scripted(), Objects(), clock=lambda: 2.0)  # type: ignore[arg-type]  # a store's part
+    put(buffer, {"do": "Ok", "row": '{"event_id":"a"}\n{"event_id":"b"}'}, {"do": "Ok", "id": "c"})
+    worker.step(everything=True)
+    found = read(metrics("s", buffer, worker, now_ms=61_000))
+    worker.close()
+
+    for name in ("IncomingRecords", "SucceedProcessing_Records", "SucceedConversion_Records", "DeliveryToS3_Records"):
+        assert found[f"firehose_{name}_total", "s"] == 2
+    assert found["auditlake_stored_rows_total", "s"] == 3
+
+
 def test_metrics_are_served_where_prometheus_looks_and_guarded(up: Up) -> None:
     """`/metrics` and the control's path answer alike, and only with the token when there is one."""
     running = up("--token", "s3cret")

@@ -66,6 +66,27 @@ def test_every_timestamp_is_in_the_custom_time_zone() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("zone", "arrival_ms", "expected"),
+    [
+        ("Europe/Berlin", 1_774_745_999_999, "2026-03-29-01-59"),
+        ("Europe/Berlin", 1_774_746_000_000, "2026-03-29-03-00"),
+        ("Europe/Berlin", 1_792_888_200_000, "2026-10-25-02-30"),
+        ("Europe/Berlin", 1_792_891_800_000, "2026-10-25-02-30"),
+        ("Australia/Lord_Howe", 1_775_314_799_999, "2026-04-05-01-59"),
+        ("Australia/Lord_Howe", 1_775_314_800_000, "2026-04-05-01-30"),
+        ("Pacific/Apia", 1_325_239_199_999, "2011-12-29-23-59"),
+        ("Pacific/Apia", 1_325_239_200_000, "2011-12-31-00-00"),
+        ("Asia/Kathmandu", 1_798_761_599_999, "2027-01-01-05-44"),
+    ],
+)
+def test_a_time_zone_that_changes_its_clock_is_written_as_java_does(zone: str, arrival_ms: int, expected: str) -> None:
+    """The hour that is skipped, the one that comes twice, half hours and a day left out: what Java 17 printed."""
+    context = ObjectContext("s", arrival_ms, UUID_1, time_zone=parse_time_zone(zone))
+
+    assert str(key_of("!{timestamp:yyyy-MM-dd-HH-mm}/", {}, context)).startswith(f"{expected}/s-1-{expected}-")
+
+
 def test_a_prefix_without_expressions_gets_the_hour_of_arrival() -> None:
     """Firehose appends yyyy/MM/dd/HH/ to a plain prefix, as text (C5)."""
     assert str(key_of("raw-", {})).startswith("raw-2026/11/24/20/auditlake-events-1-")

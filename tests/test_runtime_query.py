@@ -188,6 +188,15 @@ def test_only_what_lies_in_the_layout_is_read(lake: Path) -> None:
     assert run(lake, "SELECT count(*) FROM events") == [(40,)]
 
 
+def test_objects_with_the_streams_own_extension_are_read(lake: Path) -> None:
+    """A FileExtension stands in place of `.parquet` (B7); rows from before it are still the table's."""
+    file = _files(lake)[0]
+    file.rename(file.with_suffix(".pq"))
+    plan = replace(PLAN, stream=replace(PLAN.stream, file_extension=".pq"))
+
+    assert run(lake, "SELECT count(*) FROM events", plan=plan) == [(40,)]
+
+
 def test_a_broken_file_is_named(lake: Path) -> None:
     """A file that is no Parquet makes the query fail with a sentence that names it."""
     file = _files(lake)[0]
@@ -249,6 +258,7 @@ def test_what_athena_would_refuse_is_refused_through_the_same_function(lake: Pat
         ("SELECT CAST(event_id AS timestamp) FROM events", "timestamp"),
         ("SELECT 1 / 0", "zero"),
         ("SELECT ?", "The query has 1 parameters (`?`), and 0 values were given."),
+        ("SELECT '\udcff'", "The query holds a byte that is no UTF-8"),
     ],
 )
 def test_an_error_is_one_sentence(lake: Path, sql: str, part: str) -> None:
@@ -273,6 +283,19 @@ def test_a_view_that_cannot_be_made_is_named(lake: Path) -> None:
         run(lake, "SELECT 1", plan=plan)
 
 
+def test_views_may_read_views_in_whatever_order_the_plan_has_them(lake: Path) -> None:
+    """A view over a view works, as in Athena, though the plan lists it first."""
+    views = (View("a_third", "SELECT * FROM b_second"), View("b_second", "SELECT count(*) AS events FROM events"))
+    assert run(lake, "SELECT * FROM a_third", plan=replace(PLAN, views=views)) == [(40,)]
+
+
+def test_views_that_read_one_another_are_named(lake: Path) -> None:
+    """Views in a circle are an error that names them."""
+    plan = replace(PLAN, views=(View("a", "SELECT * FROM b"), View("b", "SELECT * FROM a")))
+    with pytest.raises(QueryError, match=r"views (a, b, a|b, a, b) of the plan read one another"):
+        run(lake, "SELECT 1", plan=plan)
+
+
 def test_numbers_divide_as_in_athena(lake: Path) -> None:
     """Integers divide to an integer, decimals and doubles do not."""
     assert run(lake, "SELECT 7 / 2, 7e0 / 2") == [(3, 3.5)]
@@ -294,7 +317,7 @@ def test_saved_query_binds_by_name() -> None:
 @pytest.mark.parametrize(
     ("name", "values", "sentence"),
     [
-        ("nobody", {}, "There is no saved query nobody; there are: activity_per_day, conflicting_events, "),
+        ("nobody", {}, "There is no saved query nobody; there are: activity_per_day, conflicts, "),
         (
             "who_did_what",
             {"from": "x"},

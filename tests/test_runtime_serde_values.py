@@ -130,6 +130,14 @@ def test_a_value_that_does_not_fit_says_so(hive: str, text: str, message: str) -
     assert str(caught.value) == message
 
 
+@pytest.mark.parametrize("hive", ["double", "decimal(10,2)", "timestamp", "int", "date"])
+@pytest.mark.parametrize("text", [f"{'1' * 1_000_000}x", f".{'1' * 1_000_000}x", f"1e{'1' * 1_000_000}"], ids="abc")
+def test_a_long_text_that_is_no_number_is_refused_at_once(hive: str, text: str) -> None:
+    """A record of a million digits and a letter must not hold up the stream, as in a square of its length it would."""
+    with pytest.raises(MismatchError):
+        read(hive, json.dumps(text))
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -57,7 +57,10 @@ class Statement:
 def translate(sql: str, relations: Relations) -> Statement:
     """Translate a statement of Athena's dialect for DuckDB; raises QueryError if it is wrong or does more than read."""
     try:
+        sql.encode()  # DuckDB would end with an error of its own that says nothing
         return _translate(sql, relations)
+    except UnicodeEncodeError:
+        raise QueryError("The query holds a byte that is no UTF-8, or half of a surrogate pair.") from None
     except ParseError as error:
         raise QueryError(_parse_sentence(error)) from None
     except TokenError:
@@ -90,6 +93,15 @@ def _translate(sql: str, relations: Relations) -> Statement:
         _read_path(tree, relations)
     translated = tree.transform(_count_whole_units).transform(_unnest_rows)
     return Statement(translated.sql("duckdb", unsupported_level=ErrorLevel.RAISE), names)
+
+
+def names_read(sql: str) -> set[str]:
+    """Return the names of all that a statement reads, in lower case; none for one that `translate` would refuse."""
+    try:
+        tree = sqlglot.parse_one(sql, read=_DIALECT)
+    except (ParseError, TokenError, RecursionError):
+        return set()
+    return {table.name.lower() for table in tree.find_all(exp.Table)}
 
 
 def _refuse(word: str) -> NoReturn:

@@ -44,7 +44,7 @@ _WORD = re.compile(r"[a-z]+")
 _NUMBER = re.compile(r"\d{1,5}")
 # Upper case is not allowed: Glue folds the names of columns, and how AWS spells a mixed-case member of a struct in the
 # Parquet file is not known (UNV).
-_MEMBER = re.compile(r"[^:<>,()\sA-Z]+")
+_MEMBER = re.compile(r"[^:<>,()\sA-Z]+")  # upper case beyond A to Z is looked for apart
 
 
 def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
@@ -79,7 +79,7 @@ def hive_scalar(kind: pa.DataType) -> str:
 
 
 def _column_name(column: Column) -> str:
-    if not _MEMBER.fullmatch(column.name):
+    if not _MEMBER.fullmatch(column.name) or column.name != column.name.lower():
         raise PlanError(
             f"The column {column.name!r} has a name with upper case, a space or one of `:<>,()`; "
             "write it in lower case, as Glue and Athena keep it."
@@ -155,6 +155,8 @@ class _TypeParser:
         while not members or self._next_is(","):
             self._expect(separator)
             name = self._take(_MEMBER, "a member's name in lower case")
+            if name != name.lower():
+                raise _TypeSyntaxError(f"the member {name} has upper case")
             if name in members:
                 raise _TypeSyntaxError(f"the member {name} appears more than once")
             self._expect(":")

@@ -6,7 +6,7 @@ something that the SerDe would not, that stretch takes the exact path: a bad rec
 its neighbours nothing but time.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -23,6 +23,8 @@ from auditlake.runtime.serde import WHITESPACE, OpenXSerde, RecordError, Row
 SPAN_BYTES = 4 * 1024 * 1024
 # A span that Arrow refuses is offered again in runs of so many records; only a refused run takes the exact path.
 RUN_RECORDS = 256
+# As Python values rows take far more memory than as a table: no more are gathered, but for those of a record.
+EXACT_ROWS = 10_000
 _LONGEST_MESSAGE = 400
 _DEFAULT_OPTIONS = OpenX()
 
@@ -54,8 +56,8 @@ class Converted:
 class ConversionSchema:
     """The table's columns as they are written, and how to get there.
 
-    `read` and `parsed` are the columns as Arrow reads them from JSON (times still as text) and with the times parsed;
-    `arrow_reads` is False for a table that only the SerDe can read.
+    `read` and `parsed` are the columns as Arrow reads them from JSON (times as text, numbers wider than they will be)
+    and with the times parsed; `arrow_reads` is False for a table that only the SerDe can read.
     """
 
     written: pa.Schema
@@ -86,18 +88,31 @@ def convert(records: Sequence[bytes], columns: tuple[Column, ...], conversion: C
 def conversion_schema(columns: tuple[Column, ...], options: OpenX = _DEFAULT_OPTIONS) -> ConversionSchema:
     """Return the schemas for the columns; call it at start, so that PlanError stops it before the first event."""
     written = arrow_schema(columns)
-    # Read as text first: Arrow's JSON reader would also take days since 1970, dates without time, and offsets.
-    texts = {pa.timestamp("us"): pa.string(), pa.date32(): pa.string()}
-    # Nanoseconds refuse what lies outside the range that Firehose wraps around (D6).
-    zoned = {pa.timestamp("us"): pa.timestamp("ns", "UTC")}
     return ConversionSchema(
         written=written,
-        read=_replaced(written, texts),
-        parsed=_replaced(written, zoned),
+        read=_replaced(written, _read_as),
+        parsed=_replaced(written, _parsed_as),
         serde=OpenXSerde(written, options),
         # Arrow's JSON reader has no maps, and knows a key by one name only.
         arrow_reads=not (any(_holds_map(field.type) for field in written) or options.column_to_json_key_mappings),
     )
+
+
+def _read_as(kind: pa.DataType) -> pa.DataType:
+    """Return the type that Arrow reads a scalar as; the cast to the written type then refuses what does not fit."""
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        # Arrow's JSON reader would also take days since 1970, dates without time, and offsets.
+        return pa.string()
+    if pa.types.is_decimal(kind):
+        # Filling the digits up to the scale, Arrow wraps 128 bits around: 201.30 as decimal(38,38) would be 0.533...
+        return pa.decimal256(kind.precision, kind.scale)
+    # A text close to the middle of two floats rounds to the other one when it is not a double first.
+    return pa.float64() if pa.types.is_float32(kind) else kind
+
+
+def _parsed_as(kind: pa.DataType) -> pa.DataType:
+    """Return the type between: nanoseconds refuse what lies outside the range that Firehose wraps around (D6)."""
+    return pa.timestamp("ns", "UTC") if pa.types.is_timestamp(kind) else kind
 
 
 def _spans(records: Sequence[bytes]) -> Iterator[tuple[int, Sequence[bytes]]]:
@@ -125,16 +140,23 @@ def _convert_span(schema: ConversionSchema, first: int, span: Sequence[bytes]) -
 
 
 def read_exact(schema: ConversionSchema, first: int, run: Sequence[bytes]) -> Iterator[pa.Table | FailedRecord]:
-    """Yield the records of a run that the SerDe fails, then the rows of all others; `first` is the index of the run."""
+    """Yield each record of a run that the SerDe fails, and the rows of all others; `first` is the index of the run."""
     rows: list[Row] = []
     for index, record in enumerate(run, start=first):
         try:
             rows += schema.serde.rows(record)
         except RecordError as error:
             yield FailedRecord(index, error.code, _shortened(error.message, _LONGEST_MESSAGE))
+        if len(rows) >= EXACT_ROWS:
+            yield _table(schema, rows)
+            rows = []
     if rows:
-        columns = [pa.array([row[field.name] for row in rows], field.type) for field in schema.written]
-        yield pa.table(columns, schema=schema.written)
+        yield _table(schema, rows)
+
+
+def _table(schema: ConversionSchema, rows: Sequence[Row]) -> pa.Table:
+    columns = [pa.array([row[field.name] for row in rows], field.type) for field in schema.written]
+    return pa.table(columns, schema=schema.written)
 
 
 class RefusedError(Exception):
@@ -196,10 +218,7 @@ def _check_values(schema: ConversionSchema, table: pa.Table) -> None:
                     _check_text(values, _TIMESTAMP)
                 elif pa.types.is_date(target):
                     _check_text(values, _DATE)
-                elif pa.types.is_decimal(target) and not _fits(values, target):
-                    # Arrow counts the digits before it fills them up to the scale: 1000 as decimal(5,2) is 1000.00.
-                    raise RefusedError(f"column {field.name}: a number has too many digits")
-                elif pa.types.is_floating(target) and not pc.all(pc.is_finite(values), min_count=0).as_py():
+                elif pa.types.is_floating(target) and not _are_finite(values.cast(target)):
                     # Arrow reads NaN and Infinity, which are no JSON, and rounds what is too large to infinity.
                     raise RefusedError(f"column {field.name}: a number is not finite")
 
@@ -209,9 +228,8 @@ def _check_text(values: pa.Array, pattern: str) -> None:
         raise RefusedError(f"a text does not match {pattern}")
 
 
-def _fits(values: pa.Array, kind: pa.DataType) -> bool:
-    extremes = pc.min_max(values).as_py().values()
-    return all(value is None or value.copy_abs() < 10 ** (kind.precision - kind.scale) for value in extremes)
+def _are_finite(values: pa.Array) -> bool:
+    return bool(pc.all(pc.is_finite(values), min_count=0).as_py())
 
 
 def _leaves(values: pa.Array, target: pa.DataType) -> Iterator[tuple[pa.Array, pa.DataType]]:
@@ -229,16 +247,17 @@ def _shortened(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[:longest]}..."
 
 
-def _replaced(schema: pa.Schema, replacements: dict[pa.DataType, pa.DataType]) -> pa.Schema:
-    return pa.schema([pa.field(field.name, _replaced_type(field.type, replacements)) for field in schema])
+def _replaced(schema: pa.Schema, replace: Callable[[pa.DataType], pa.DataType]) -> pa.Schema:
+    return pa.schema([pa.field(field.name, _replaced_type(field.type, replace)) for field in schema])
 
 
-def _replaced_type(kind: pa.DataType, replacements: dict[pa.DataType, pa.DataType]) -> pa.DataType:
+def _replaced_type(kind: pa.DataType, replace: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
+    """Return a type with every scalar in it replaced."""
     if pa.types.is_struct(kind):
-        return pa.struct([pa.field(member.name, _replaced_type(member.type, replacements)) for member in kind])
+        return pa.struct([pa.field(member.name, _replaced_type(member.type, replace)) for member in kind])
     if pa.types.is_list(kind):
-        return pa.list_(_replaced_type(kind.value_type, replacements))
-    return replacements.get(kind, kind)
+        return pa.list_(_replaced_type(kind.value_type, replace))
+    return replace(kind)
 
 
 def _holds_map(kind: pa.DataType) -> bool:

@@ -17,12 +17,14 @@ from typing import Any
 import msgspec
 
 from auditlake.errors import QueryError, StoreError
-from auditlake.runtime.buffer import record_id
+from auditlake.runtime.buffer import record_id, unanswered_records
+from auditlake.runtime.object_key import BUCKET_AREA
 from auditlake.runtime.plan import Plan
 from auditlake.runtime.query import run_query
 from auditlake.runtime.store_location import S3Location, location_of
 from lambda_src.common import envelope
 from lambda_src.common.envelope import Envelope, EnvelopeError
+from lambda_src.common.fields import RefusedError, parse_object, readable
 from lambda_src.transform.record import event_lines, made_id
 
 MAX_LOOKS = 3
@@ -51,16 +53,22 @@ class Found:
     error_message: str | None = None
     attempts: int | None = None
     object_key: str | None = None
+    unreadable: bool | None = None
+    """True when no event can be read where it was found, and its text holds the id in quotes."""
 
 
 @dataclass(frozen=True)
 class Scanned:
-    """What was looked through; objects behind an S3 endpoint are not (`objects_read` is false)."""
+    """What was looked through; objects behind an S3 endpoint are not (`objects_read` is false).
+
+    `dropped_records` is how many the transform has dropped since the buffer was made: of those nothing is kept (B4).
+    """
 
     objects_in: str
     objects_read: bool
     waiting_records: int
     buffered_records: int
+    dropped_records: int
     error_objects: int
     table_objects: int
     table_bytes_read: int
@@ -85,8 +93,11 @@ class Explanation:
 def explain(data: Path, plan: Plan, event_id: str) -> Explanation:
     """Find every copy of an event in a data directory, whether a runtime runs on it or not.
 
-    Raises StoreError or QueryError when the directory cannot be read, or the table has no column `event_id`.
+    Raises StoreError or QueryError when the directory cannot be read, or the table has no column `event_id`, or no id
+    is given.
     """
+    if not event_id:
+        raise QueryError("The event id is empty; give the one of the event, as in `auditlake explain EVENT_ID`.")
     if "event_id" not in [column.name for column in plan.table.columns]:
         raise QueryError(f"The table {plan.table.name} has no column event_id, by which an event could be found.")
     path = data / "buffer.sqlite"
@@ -95,12 +106,12 @@ def explain(data: Path, plan: Plan, event_id: str) -> Explanation:
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
             for _ in range(MAX_LOOKS):
-                buffered = _look_into_buffer(connection, plan, event_id)
+                buffered = _look_into_buffer(path, connection, plan, event_id)
                 stored = _look_into_objects(data, plan, event_id)
                 # Records move on while the objects are read: what has moved may have been missed, or found twice.
-                if _look_into_buffer(connection, plan, event_id).found == buffered.found:
+                if _look_into_buffer(path, connection, plan, event_id).found == buffered.found:
                     return _explanation(event_id, data, buffered, stored)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise StoreError(f"The buffer {path} cannot be read: {error}.") from None
     raise StoreError(f"The event {event_id} moved on at each of {MAX_LOOKS} looks; look again.")
 
@@ -113,6 +124,8 @@ def stages(found: Found) -> Iterator[tuple[str, str]]:
     yield "post", ", ".join([*when, *filter(None, came), request])
     accepted = [f"record {found.record_id}"] if found.record_id else []
     accepted += [f"accepted {_time(found.arrival_ms)}"] if found.arrival_ms is not None else []
+    if found.unreadable:
+        accepted += ["no event can be read in it, its text holds the id"]
     yield "deliver", ", ".join(accepted) or "accepted; a stored row does not keep its record's id"
     if found.place == "transform":
         yield "transform", "waits for the transform, or is being transformed"
@@ -148,6 +161,7 @@ class _Look:
     found: Sequence[Found]
     waiting: int = 0
     buffered: int = 0
+    dropped: int = 0
     error_objects: int = 0
     table_objects: int = 0
     table_bytes_read: int = 0
@@ -160,6 +174,7 @@ def _explanation(event_id: str, data: Path, buffered: _Look, stored: _Look) -> E
         objects_read=not isinstance(location, S3Location),
         waiting_records=buffered.waiting,
         buffered_records=buffered.buffered,
+        dropped_records=buffered.dropped,
         error_objects=stored.error_objects,
         table_objects=stored.table_objects,
         table_bytes_read=stored.table_bytes_read,
@@ -167,18 +182,18 @@ def _explanation(event_id: str, data: Path, buffered: _Look, stored: _Look) -> E
     return Explanation(event_id, [*buffered.found, *stored.found], scanned)
 
 
-def _look_into_buffer(connection: sqlite3.Connection, plan: Plan, event_id: str) -> _Look:
-    connection.execute("BEGIN")  # one view of both tables: a record is in exactly one of them
+def _look_into_buffer(path: Path, connection: sqlite3.Connection, plan: Plan, event_id: str) -> _Look:
+    connection.execute("BEGIN")  # one view of what was answered and what is buffered: a record is in one of them
     try:
         (buffer_id,) = connection.execute("SELECT value FROM meta WHERE key = 'id'").fetchone()
         found: list[Found] = []
         waiting = buffered = 0
-        for seq, arrival_ms, record in connection.execute("SELECT seq, arrival_ms, data FROM accepted ORDER BY seq"):
+        for record in unanswered_records(path, connection):
             waiting += 1
-            identity = record_id(buffer_id, seq)
+            identity = record_id(buffer_id, record.seq)
             found += (
-                Found("transform", record_id=identity, arrival_ms=arrival_ms, **_receipt(carried))
-                for carried in _carried(record, event_id, identity)
+                Found("transform", record_id=identity, arrival_ms=record.arrival_ms, **carried)
+                for carried in _carried(record.data, event_id, identity)
             )
         query = "SELECT seq, destination, arrival_ms, data FROM buffered ORDER BY seq"
         for seq, destination, arrival_ms, content in connection.execute(query):
@@ -189,9 +204,10 @@ def _look_into_buffer(connection: sqlite3.Connection, plan: Plan, event_id: str)
                 found += _in_error_line(content, event_id, values[0], None, identity)
             else:
                 found += _in_rows(content, event_id, plan, values, identity, arrival_ms)
+        dropped = connection.execute("SELECT value FROM counters WHERE name = 'dropped.records'").fetchone()
     finally:
         connection.execute("ROLLBACK")
-    return _Look(found, waiting=waiting, buffered=buffered)
+    return _Look(found, waiting=waiting, buffered=buffered, dropped=dropped[0] if dropped else 0)
 
 
 def _look_into_objects(data: Path, plan: Plan, event_id: str) -> _Look:
@@ -201,13 +217,11 @@ def _look_into_objects(data: Path, plan: Plan, event_id: str) -> _Look:
     root = (location / plan.bucket.name).resolve()
     found: list[Found] = []
     errors = 0
-    for path in sorted((root / plan.stream.error_output_prefix.partition("!{")[0]).rglob("*")):
-        if path.is_file():
-            errors += 1
-            key = path.relative_to(root).as_posix()
-            with path.open("rb") as lines:
-                for line in lines:
-                    found += _in_error_line(line, event_id, _error_type(plan, key), key, None)
+    for key in _error_keys(root, plan.stream.error_output_prefix.partition("!{")[0]):
+        errors += 1
+        with (root / key).open("rb") as lines:
+            for line in lines:
+                found += _in_error_line(line, event_id, _error_type(plan, key), key, None)
     keys = [key.name for key in plan.table.partition_keys]
     names = [name for name in _ROW_COLUMNS if name in {column.name for column in plan.table.columns}]
     selected = ", ".join(f'"{name}"' for name in ["$path", *names, *keys])
@@ -222,16 +236,20 @@ def _look_into_objects(data: Path, plan: Plan, event_id: str) -> _Look:
     return _Look(found, error_objects=errors, table_objects=scan.files_total, table_bytes_read=scan.bytes_read)
 
 
+def _error_keys(root: Path, literal: str) -> Iterator[str]:
+    """Yield the keys of the objects that begin with the literal part of the error prefix, but no Parquet ones."""
+    for path in sorted((root / literal.rpartition("/")[0]).rglob("*")):
+        key = path.relative_to(root).as_posix()
+        is_error = key.startswith(literal) and not key.startswith(f"{BUCKET_AREA}/") and path.suffix != ".parquet"
+        if is_error and path.is_file():
+            yield key
+
+
 def _error_type(plan: Plan, key: str) -> str:
     """Return the error-output-type that an object's key was made of."""
     before = plan.stream.error_output_prefix.partition("!{firehose:error-output-type}")[0]
     # What stands before may itself hold expressions: each evaluates to as many parts as it has slashes.
     return key.split("/")[before.count("/")]
-
-
-class _Ids(msgspec.Struct):
-    id: Any = None
-    underscore_id: Any = msgspec.field(default=None, name="_id")
 
 
 class _Row(msgspec.Struct):
@@ -242,26 +260,37 @@ class _Row(msgspec.Struct):
     principal: str | None = None
 
 
-def _carried(record: bytes, event_id: str, identity: str | None) -> Iterator[Envelope | None]:
-    """Yield the envelope, or None for a bare event, of each event in a record that has the id."""
+def _carried(record: bytes, event_id: str, identity: str | None) -> Iterator[dict[str, Any]]:
+    """Yield what is known of how it came in, for each event in a record that has the id.
+
+    A line that no event can be read in counts when its text holds the id: what was accepted must be found.
+    """
     for index, line in enumerate(event_lines(record)):
-        wrapped = None
-        if envelope.is_envelope(line):
-            try:
-                wrapped = envelope.decode(line)
-            except EnvelopeError:
-                continue
-        own = _own_id(wrapped.body if wrapped else line) or (wrapped.event_id if wrapped else "")
-        if event_id == (own or (made_id(identity, index) if identity else "")):
-            yield wrapped
+        try:
+            wrapped = envelope.decode(line) if envelope.is_envelope(line) else None
+            own = _own_id(wrapped.body if wrapped else line)
+        except EnvelopeError:  # the transform refuses what claims to be an envelope and is none
+            wrapped, own = None, None
+        given = (wrapped.event_id if wrapped else "") or (made_id(identity, index) if identity else "")
+        if event_id == (own or given):
+            yield _receipt(wrapped)
+        elif own is None and any(quoted in (wrapped.body if wrapped else line) for quoted in _quoted(event_id)):
+            yield {**_receipt(wrapped), "unreadable": True}
 
 
-def _own_id(body: bytes) -> str:
+def _own_id(body: bytes) -> str | None:
+    """Return the id that the transform will read in an event, "" when it has none, None when it cannot be read."""
+    text, problems = readable(body)
     try:
-        ids = msgspec.json.decode(body, type=_Ids)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return ""
-    return next((one for one in (ids.id, ids.underscore_id) if isinstance(one, str)), "")
+        fields = parse_object(text, problems)
+        return fields.key("id") or fields.key("_id") or ""
+    except (RefusedError, RecursionError):
+        return None
+
+
+def _quoted(event_id: str) -> tuple[bytes, ...]:
+    """Return the id as JSON writes it, with and without escapes for what is not ASCII."""
+    return json.dumps(event_id).encode(), json.dumps(event_id, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _in_rows(
@@ -285,7 +314,7 @@ def _in_error_line(
     """Find the event in a line of an error object: in the record as it was put, or as the transform returned it."""
     failure = json.loads(line)
     raw = base64.b64decode(failure["rawData"])
-    receipts = [_receipt(carried) for carried in _carried(raw, event_id, identity)]
+    receipts = list(_carried(raw, event_id, identity))
     receipts += [_row_receipt(msgspec.to_builtins(row)) for row in _rows(raw) if row.event_id == event_id]
     for receipt in receipts:
         yield Found(

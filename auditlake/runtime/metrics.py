@@ -8,7 +8,6 @@ Not there, because nothing of it exists on one machine: BytesPerSecondLimit and 
 JQProcessing (jq is refused), BackupToS3 (source backup is refused), KMSKey (no KMS).
 """
 
-import json
 from collections.abc import Iterator, Mapping
 
 from prometheus_client import CollectorRegistry
@@ -31,11 +30,11 @@ _COUNTERS = (
     ),
     ("SucceedProcessing.Records", "processed.records", "Records that the transform answered with Ok or Dropped."),
     ("SucceedProcessing.Bytes", "processed.bytes", "Bytes that the transform answered with Ok."),
-    ("SucceedConversion.Records", "stored.rows", "Rows that were converted."),
+    ("SucceedConversion.Records", "converted.records", "Records that were converted."),
     ("SucceedConversion.Bytes", "converted.bytes", "Bytes of the records that were converted."),
     ("FailedConversion.Records", "failed.format-conversion-failed", "Records that could not be converted."),
     ("FailedConversion.Bytes", "unconverted.bytes", "Bytes of the records that could not be converted."),
-    ("DeliveryToS3.Records", "stored.rows", "Rows in the objects that were stored."),
+    ("DeliveryToS3.Records", "converted.records", "Records in the objects that were stored."),
     ("DeliveryToS3.Bytes", "stored.bytes", "Bytes of the objects that were stored."),
     ("DeliveryToS3.ObjectCount", "stored.objects", "Objects that were stored under Prefix."),
 )
@@ -67,6 +66,7 @@ class _Stream(Collector):
             yield family
         yield from self._summaries(counters)
         yield from self._gauges()
+        yield self._rows(counters)
         yield self._failed(counters)
         yield from self._buffers()
 
@@ -98,7 +98,7 @@ class _Stream(Collector):
             yield family
 
     def _gauges(self) -> Iterator[Metric]:
-        oldest = [d.oldest_arrival_ms for d in self._buffer.destinations()]
+        oldest = [level.oldest_arrival_ms for level in self._buffer.levels()]
         waiting = self._buffer.waiting()
         if waiting.oldest_arrival_ms is not None:
             oldest.append(waiting.oldest_arrival_ms)
@@ -112,6 +112,12 @@ class _Stream(Collector):
             family = GaugeMetricFamily(_name(name), _help(name, help_text), labels=["DeliveryStreamName"])
             family.add_metric(self._labels, value)
             yield family
+
+    def _rows(self, counters: Mapping[str, int]) -> Metric:
+        help_text = "Rows in the objects that were stored; a record may hold several."
+        family = CounterMetricFamily("auditlake_stored_rows", help_text, labels=["DeliveryStreamName"])
+        family.add_metric(self._labels, counters.get("stored.rows", 0))
+        return family
 
     def _failed(self, counters: Mapping[str, int]) -> Metric:
         family = CounterMetricFamily(
@@ -127,7 +133,9 @@ class _Stream(Collector):
     def _buffers(self) -> Iterator[Metric]:
         waiting = self._buffer.waiting()
         sizes = [("transform", waiting.records, waiting.bytes)]
-        sizes += [("/".join(json.loads(d.name)), d.records, d.bytes) for d in self._buffer.destinations()]
+        for level in self._buffer.levels():
+            name = "/".join((level.destination.kind, *level.destination.values))
+            sizes.append((name, level.records, level.bytes))
         labels = ["DeliveryStreamName", "buffer"]
         records = GaugeMetricFamily("auditlake_buffered_records", "Records in each buffer.", labels=labels)
         size = GaugeMetricFamily("auditlake_buffered_bytes", "Bytes in each buffer.", labels=labels)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,8 +20,8 @@ import duckdb
 from sqlglot import exp
 
 from auditlake.errors import QueryError
-from auditlake.runtime.athena_sql import CATALOG, PATH_COLUMN, Relations, Statement, translate
-from auditlake.runtime.plan import Column, Plan, SavedQuery, Table
+from auditlake.runtime.athena_sql import CATALOG, PATH_COLUMN, Relations, Statement, names_read, translate
+from auditlake.runtime.plan import Column, Plan, SavedQuery, Table, View
 from auditlake.runtime.store_location import bucket_directory
 
 BATCH_ROWS = 2048
@@ -157,8 +158,9 @@ def find_lake(data: Path, plan: Plan) -> Lake:
             "give that stack's plan with --plan."
         )
     root = bucket.resolve() / plan.stream.prefix.partition("!{")[0].rpartition("/")[0]
-    pattern = "/".join(f"{key.name}=*" for key in plan.table.partition_keys) + "/*.parquet"
-    files = tuple(sorted(path for path in root.glob(pattern) if not path.name.startswith((".", "_"))))
+    endings = (".parquet", plan.stream.file_extension or ".parquet")
+    found = root.glob("/".join([*(f"{key.name}=*" for key in plan.table.partition_keys), "*"]))
+    files = tuple(sorted(p for p in found if p.name.endswith(endings) and not p.name.startswith((".", "_"))))
     return Lake(root, files, sum(path.stat().st_size for path in files))
 
 
@@ -195,9 +197,9 @@ def _open(connection: duckdb.DuckDBPyConnection, plan: Plan, relations: Relation
     )
     names = ", ".join(_identifier(column.name) for column in (*table.columns, *table.partition_keys))
     with_path = _identifier(relations.table_with_path)
-    connection.execute(f"CREATE VIEW {with_path} AS {_table_sql(table, lake)}")
+    connection.execute(f"CREATE VIEW {with_path} AS {table_sql(table, lake)}")
     connection.execute(f"CREATE VIEW {_identifier(table.name)} AS SELECT {names} FROM {with_path}")  # noqa: S608 -- identifiers
-    for view in plan.views:
+    for view in _in_order_of_need(plan.views):
         with _explained(f"The view {view.name} of the plan"):
             connection.execute(f"CREATE VIEW {_identifier(view.name)} AS {translate(view.sql, relations).sql}")
     # Made only when a query outgrows the memory, and removed with the connection.
@@ -209,7 +211,20 @@ def _open(connection: duckdb.DuckDBPyConnection, plan: Plan, relations: Relation
     )
 
 
-def _table_sql(table: Table, lake: Lake) -> str:
+def _in_order_of_need(views: Sequence[View]) -> list[View]:
+    """Put each view behind those that it reads: DuckDB makes none before them, where Athena looks only at a query."""
+    named = {view.name: view for view in views}
+    needs = {view.name: sorted(names_read(view.sql) & named.keys()) for view in views}
+    try:
+        return [named[name] for name in TopologicalSorter(needs).static_order()]
+    except CycleError as error:
+        circle = ", ".join(error.args[1])
+        raise QueryError(
+            f"The views {circle} of the plan read one another in a circle; one of them must not."
+        ) from None
+
+
+def table_sql(table: Table, lake: Lake) -> str:
     """Return the SELECT of the table's rows with `"$path"`, typed by the plan even when there is no file."""
     return _files_sql(table, lake) if lake.files else _no_rows_sql(table)
 

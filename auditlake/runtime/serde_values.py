@@ -25,7 +25,7 @@ Reader: TypeAlias = Callable[[Json], object]
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,100}")
 _HEXADECIMAL = re.compile(r"0[xX][+-]?[0-9a-fA-F]{1,100}")
-_DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,15})?")
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,15})?")
 _DATE = re.compile(r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})")
 # The form with T is strict and ends with Z; the form with a space takes one digit for month to second (D3, probed).
 _ISO_TIMESTAMP = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?Z")
