@@ -16,6 +16,7 @@ from typing import TypeVar
 import msgspec
 
 from auditlake.errors import SendError
+from lambda_src.common.documents import elements
 from lambda_src.common.fields import readable
 
 _T = TypeVar("_T")
@@ -28,7 +29,6 @@ _UTF8_BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 _object_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_array_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _value_decoder = msgspec.json.Decoder(msgspec.Raw)
 
 
@@ -114,14 +114,12 @@ def _not_blank(lines: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]
 
 def _elements(value: bytes, document_key: str) -> list[bytes]:
     """Return the events that one JSON value stands for; raises ValueError or RecursionError when it is no JSON."""
-    if value.startswith(b"["):
-        return [bytes(element) for element in _array_decoder.decode(value)]
-    if value.startswith(b"{"):
-        members = top_level(value)
-        inner = members.get(document_key, b"")
-        if inner.startswith(b"[") and "eventType" not in members:
-            return [bytes(element) for element in _array_decoder.decode(inner)]
-        return [value]
+    if value.startswith((b"[", b"{")):
+        try:
+            found = elements(value, document_key)
+        except msgspec.ValidationError:
+            found = None  # what stands under the key is no array: the whole is the event
+        return [value] if found is None else found
     _decode_lenient(_value_decoder, value)
     return [value]
 

@@ -5,6 +5,7 @@ holds its rows against the transform's before it measures.
 """
 
 import base64
+import hashlib
 import json
 import os
 import uuid
@@ -228,6 +229,7 @@ def make_row(body: bytes, receipt: Json) -> tuple[Json, dict[str, str]]:
         "late": late,
         "problems": problems,
         "raw": raw,
+        "raw_sha256": hashlib.sha256(body).hexdigest(),
         "event_time": moment and moment.isoformat().replace("+00:00", "Z"),
         "action_operation": text(action, "operation", "action.", problems),
         "action_status": text(action, "status", "action.", problems),

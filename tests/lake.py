@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from lambda_src.common.partition import PartitionRule, rule
 GLUE = Path(__file__).resolve().parent.parent / "glue"
 BUCKET = "auditlake-events-123456789012"
 VIEW = "events_deduplicated"
+VIEWS = ("conflicting_events", VIEW)
+"""In the order of the plan: by name."""
 RULE = rule(["login", "document"], days_back=7, days_ahead=1)
 
 
@@ -43,9 +46,9 @@ def glue_queries() -> dict[str, str]:
 
 
 def glue_plan() -> Plan:
-    """Return a plan with the table, the saved queries and the view of glue/."""
+    """Return a plan with the table, the saved queries and the views of glue/."""
     queries = glue_queries()
-    view = queries.pop(VIEW)
+    views = tuple(View(name, queries.pop(name)) for name in VIEWS)
     stream = DeliveryStream(
         name="auditlake-events",
         arn="arn:aws:firehose:us-east-1:123456789012:deliverystream/auditlake-events",
@@ -65,7 +68,7 @@ def glue_plan() -> Plan:
         stream=stream,
         functions=(),
         table=glue_table(),
-        views=(View(VIEW, view),),
+        views=views,
         saved_queries=tuple(SavedQuery(name, _question(sql), sql) for name, sql in queries.items()),
         bucket=Bucket(BUCKET, None),
         region="us-east-1",
@@ -79,6 +82,7 @@ def _question(sql: str) -> str:
 
 def row(event_id: str, event_time: str | None, received_at: str | None = None, **columns: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
     """Make a row of the table; without a time of receipt it is received when it happens."""
+    raw = columns.get("raw", json.dumps({"id": event_id}))
     return {
         "event_id": event_id,
         "event_type": "login",
@@ -86,7 +90,8 @@ def row(event_id: str, event_time: str | None, received_at: str | None = None, *
         "received_at": received_at or event_time,
         "actor_user_id": "alice",
         "problems": [],
-        "raw": json.dumps({"id": event_id}),
+        "raw": raw,
+        "raw_sha256": sha256(raw.encode()).hexdigest(),
         **columns,
     }
 

@@ -84,6 +84,14 @@ def test_what_the_server_repairs_is_no_broken_json(body: bytes) -> None:
     assert len(top_level(body)) == 1
 
 
+@pytest.mark.parametrize("broken", [b'{"a":"\\ud800"}', b'{"a":"\xff"}', b'{"\xff":1}'])
+@pytest.mark.parametrize("form", [b"[%s]", b' {"events": [\n%s] }', b'{"\xff":0,"events":[%s]}'])
+def test_what_the_server_repairs_costs_no_other_of_its_array(broken: bytes, form: bytes) -> None:
+    """One such event in an array leaves it and its neighbours as they are, byte for byte."""
+    events = [b'{"b":"\xc3\xa9"}', broken, b'{"c":[]}']
+    assert read(form % b" ,".join(events)) == [InputEvent(index, body) for index, body in enumerate(events)]
+
+
 def test_byte_order_marks_are_dropped() -> None:
     """Files joined by cat may hold a UTF-8 byte order mark in the middle."""
     assert bodies(b'\xef\xbb\xbf{"a":1}\n\xef\xbb\xbf{"b":2}\n') == [b'{"a":1}', b'{"b":2}']

@@ -1,12 +1,17 @@
 """The saved queries and the view of glue/queries: their form, and the rows they return."""
 
+import base64
+import random
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import sqlglot
 from hypothesis import given, settings
@@ -306,36 +311,128 @@ def test_types_in_other_are_counted(tmp_path: Path) -> None:
     assert [(one["event_type"], one["events"]) for one in found] == [("b", 2), ("a", 1)]
 
 
-def test_conflicting_events_are_ids_with_different_bytes(tmp_path: Path) -> None:
-    """An id under which different bytes came is listed; a repeated delivery of the same bytes is not."""
-    write_rows(tmp_path, [row("a", "2024-03-05T10:00:00Z"), row("a", "2024-03-05T10:00:00Z", raw="{}")])
-    write_rows(tmp_path, [row("b", "2024-03-05T10:00:00Z"), row("b", "2024-03-05T10:00:00Z")], name="2")
-    found, _ = ask(tmp_path, "conflicting_events")
-    assert [(one["event_id"], one["different_events"]) for one in found] == [("a", 2)]
+def seen(data: Path, view: str) -> list[dict[str, Any]]:
+    """Return the rows of a view by column."""
+    with run_query(data, PLAN, f"SELECT * FROM {view} ORDER BY event_id, received_at, raw_sha256") as result:
+        names = [column.name for column in result.columns]
+        return [dict(zip(names, one, strict=True)) for one in result.rows()]
+
+
+def test_events_with_one_id_and_other_bytes_conflict(tmp_path: Path) -> None:
+    """Every event of an id under which other bytes came is shown, first received first; a repeated delivery is none."""
+    write_rows(
+        tmp_path,
+        [
+            row("a", "2024-03-05T10:00:00Z", "2024-03-05T10:00:02Z", raw='{"id":"a","n":2}'),
+            row("a", "2024-03-05T10:00:00Z", "2024-03-05T10:00:01Z", raw='{"id":"a","n":1}'),
+            row("b", "2024-03-05T10:00:00Z"),
+            row("b", "2024-03-05T10:00:00Z"),
+        ],
+    )
+    again = row("a", "2024-03-05T10:00:00Z", "2024-03-06T10:00:00Z", raw='{"id":"a","n":1}')
+    write_rows(tmp_path, [again, row("b", "2024-03-05T10:00:00Z", event_type="document.read")], name="2")
+    found, _ = ask(tmp_path, "conflicts")
+    first, second = time("2024-03-05T10:00:01"), time("2024-03-05T10:00:02")
+    assert [(one["event_id"], one["versions"], one["received_at"], one["raw"]) for one in found] == [
+        ("a", 2, first, '{"id":"a","n":1}'),
+        ("a", 2, second, '{"id":"a","n":2}'),
+    ]
+    assert [(one["event_id"], one["versions"]) for one in seen(tmp_path, VIEW)] == [("a", 2), ("a", 2), ("b", 1)]
+    assert [one["received_at"] for one in seen(tmp_path, "conflicting_events")] == [first, second]
+
+
+def test_rows_from_before_the_hash_are_told_apart_by_their_bytes(tmp_path: Path) -> None:
+    """A row without raw_sha256 gets that of its raw, base64 undone, so that it is one event with a newer row of it."""
+    text, other = '{"id":"a"}', ' \n{"id":"a"}'
+    broken = b'{"id":"b","name":"\xff"}'
+    encoded = base64.b64encode(broken).decode()
+    old = [
+        row("a", "2024-03-05T10:00:00Z", raw=text, raw_sha256=None),
+        row("a", "2024-03-05T10:00:01Z", raw=other, raw_sha256=None),
+        row("b", "2024-03-05T10:00:02Z", raw=encoded, raw_sha256=None),
+        row("c", "2024-03-05T10:00:03Z", raw="\ufeff{}", raw_sha256=None),
+    ]
+    new = [
+        row("a", "2024-03-05T10:00:00Z", "2024-03-05T10:00:09Z", raw=text),
+        row("b", "2024-03-05T10:00:02Z", "2024-03-05T10:00:09Z", raw=encoded, raw_sha256=sha256(broken).hexdigest()),
+    ]
+    write_rows(tmp_path, old)
+    write_rows(tmp_path, new, name="2")
+    hashes = [sha256(part).hexdigest() for part in (text.encode(), other.encode(), broken, b"\xef\xbb\xbf{}")]
+    assert [(one["event_id"], one["versions"], one["raw_sha256"]) for one in seen(tmp_path, VIEW)] == list(
+        zip("aabc", (2, 2, 1, 1), hashes, strict=True)
+    )
+
+
+def test_a_file_without_the_column_of_the_hash_still_counts(tmp_path: Path) -> None:
+    """A Parquet file that was written before the column was added to the table loses no event in the view."""
+    (file,) = write_rows(tmp_path, [row("a", "2024-03-05T10:00:00Z"), row("b", "2024-03-05T10:00:00Z")])
+    pq.write_table(pq.ParquetFile(file).read().drop_columns(["raw_sha256"]), file)
+    write_rows(tmp_path, [row("a", "2024-03-05T10:00:00Z", "2024-03-06T10:00:00Z")], name="2")
+    assert [(one["event_id"], one["versions"]) for one in seen(tmp_path, VIEW)] == [("a", 1), ("b", 1)]
+
+
+def test_the_view_reads_raw_of_no_row_that_has_its_hash(tmp_path: Path) -> None:
+    """Telling events apart costs the hashes; raw, most of every file, is read where it is asked for."""
+    chance = random.Random(1)  # noqa: S311  # test data that does not compress
+    for day in range(1, 4):
+        rows = [row(f"{day}-{n}", f"2024-03-0{day}T10:00:00Z", raw=chance.randbytes(400).hex()) for n in range(2000)]
+        write_rows(tmp_path, rows)
+    with run_query(tmp_path, PLAN, f"SELECT event_id, versions FROM {VIEW}") as result:
+        assert sum(1 for _ in result.rows()) == 6000
+        without = result.scan()
+    with run_query(tmp_path, PLAN, f"SELECT raw FROM {VIEW}") as result:
+        assert sum(1 for _ in result.rows()) == 6000
+        whole = result.scan()
+    assert without.bytes_read < whole.bytes_read / 3
+
+
+@given(
+    copies=st.lists(
+        st.tuples(st.sampled_from("ab"), st.sampled_from(["{}", " {}", '{"a":1}']), st.booleans()), min_size=1
+    )
+)
+@settings(max_examples=25, deadline=None)
+def test_the_view_has_one_row_for_each_id_and_bytes(copies: list[tuple[str, str, bool]]) -> None:
+    """Whatever is repeated, with its hash or from before there was one, the view has each id and bytes exactly once."""
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder)
+        rows = [
+            row(name, f"2024-03-05T10:00:00.{number:06}Z", raw=raw, **({} if hashed else {"raw_sha256": None}))
+            for number, (name, raw, hashed) in enumerate(copies)
+        ]
+        write_rows(data, rows)
+        firsts = {(name, raw): number for number, (name, raw, _) in reversed(list(enumerate(copies)))}
+        versions = Counter(name for name, _ in firsts)
+        expected = sorted((name, raw, number, versions[name]) for (name, raw), number in firsts.items())
+        for view, wanted in ((VIEW, expected), ("conflicting_events", [one for one in expected if one[3] > 1])):
+            found = [
+                (one["event_id"], one["raw"], one["received_at"].microsecond, one["versions"])
+                for one in seen(data, view)
+            ]
+            assert sorted(found) == wanted
 
 
 def test_the_view_shows_the_first_received_row_of_each_event(lake: Path) -> None:
-    """Each event id has one row, the first that was received, wherever the others lie; its columns are the table's."""
-    with run_query(lake, PLAN, f"SELECT * FROM {VIEW} ORDER BY event_id") as result:
-        names = [column.name for column in result.columns]
-        rows = [dict(zip(names, one, strict=True)) for one in result.rows()]
-    assert names == [column.name for column in (*PLAN.table.columns, *PLAN.table.partition_keys)]
+    """Each event has one row, the first that was received, wherever the others lie; its columns are the table's."""
+    rows = seen(lake, VIEW)
+    assert list(rows[0]) == [column.name for column in (*PLAN.table.columns, *PLAN.table.partition_keys)] + ["versions"]
     assert len(rows) == len({one["event_id"] for one in rows}) == 10
     received = {one["event_id"]: one["received_at"] for one in rows}
     assert received["first"] == time("2024-03-05T00:00:00")
     assert received["late"] == time("2024-03-13T00:00:00")
 
 
-@given(st.permutations(["allow", "deny", "zap"]))
+@given(st.permutations(["alice", "bob", "carol"]))
 @settings(max_examples=6, deadline=None)
-def test_the_view_chooses_alike_in_whatever_order_rows_lie(statuses: Sequence[str]) -> None:
-    """Of rows that one request brought under one id, the view always shows the same."""
+def test_the_view_chooses_alike_in_whatever_order_rows_lie(principals: Sequence[str]) -> None:
+    """Of rows with one event that were received at the same moment, the view always shows the same."""
     with tempfile.TemporaryDirectory() as data:
-        rows = [row("a", "2024-03-05T10:00:00Z", action_status=status) for status in statuses]
+        rows = [row("a", "2024-03-05T10:00:00Z", principal=principal) for principal in principals]
         for number, one in enumerate(rows):
             write_rows(Path(data), [one], name=str(number))
-        with run_query(Path(data), PLAN, f"SELECT action_status FROM {VIEW}") as result:
-            assert list(result.rows()) == [("allow",)]
+        with run_query(Path(data), PLAN, f"SELECT principal FROM {VIEW}") as result:
+            assert list(result.rows()) == [("alice",)]
 
 
 @dataclass(frozen=True)

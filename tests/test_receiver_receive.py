@@ -95,7 +95,7 @@ BODIES = st.sampled_from(
 
 @given(st.lists(BODIES, min_size=1, max_size=20), st.booleans())
 def test_every_event_has_one_outcome(bodies: list[bytes], packing: bool) -> None:
-    """Each index is durable, rejected or to be sent again, exactly once; durable is what the stream really took."""
+    """Each index is durable, rejected or to be sent again, exactly once; durable is what the stream took, once each."""
     stream = Stream(frozenset({"stuck-1", "stuck-2"}))
     outcome = received(bodies, stream, packing)
     durable = sorted(each.index for each, _ in outcome.durable)
@@ -106,8 +106,34 @@ def test_every_event_has_one_outcome(bodies: list[bytes], packing: bool) -> None
     assert rejected == [index for index, body in enumerate(bodies) if b"in-" not in body and b"stuck" not in body]
     assert retry == sorted(retry)
     stored = [decode(line).body for record in stream.records for line in record.split(b"\n")]
-    assert sorted(stored) == sorted(bodies[index] for index in durable)
+    assert sorted(stored) == sorted({bodies[index] for index in durable})
+    assert [each.index for each, _ in outcome.durable] == durable
+    assert not {bodies[index] for index in durable} & {bodies[index] for index in retry}
     assert all(b"stuck" in bodies[index] or packing for index in retry)
+
+
+def test_an_event_that_stands_there_twice_is_put_once_and_answered_alike() -> None:
+    """Same id and bytes are one event; without an id two alike are two, since each happened."""
+    stream = Stream()
+    outcome = received([event(id="a"), event(), event(id="a"), event()], stream)
+
+    assert [(each.index, each.id) for each, _ in outcome.durable if each.id == "a"] == [(0, "a"), (2, "a")]
+    assert [each.index for each, _ in outcome.durable] == [0, 1, 2, 3]
+    assert len({record_id for each, record_id in outcome.durable if each.id == "a"}) == 1
+    assert len([line for record in stream.records for line in record.split(b"\n")]) == 3
+    assert outcome.conflicting == []
+    stuck = received([event(id="a"), event(id="a")], Stream(frozenset({"a"})))
+    assert [each.index for each in stuck.retry] == [0, 1]
+
+
+def test_other_bytes_under_one_id_are_stored_and_marked() -> None:
+    """Events that share an id and differ are all put, and each of them is told to conflict."""
+    stream = Stream()
+    outcome = received([event(id="a"), event(id="b"), event(id="a", n=1), event(_id="a"), event(id="a")], stream)
+
+    assert [each.index for each, _ in outcome.durable] == [0, 1, 2, 3, 4]
+    assert [each.index for each in outcome.conflicting] == [0, 2, 3, 4]
+    assert len([line for record in stream.records for line in record.split(b"\n")]) == 4
 
 
 def test_rejected_events_are_named() -> None:

@@ -55,7 +55,7 @@ def test_the_stack_applies_settles_and_destroys(tmp_path: Path) -> None:
     assert made["stream"] == [outputs["stream"]["name"]]
     assert made["apis"] == ["auditlake"]
     assert made["functions"] == ["auditlake-receiver", "auditlake-transform"]
-    assert made["tables"] == [outputs["table"], outputs["view"]]
+    assert made["tables"] == ["conflicting_events", outputs["table"], outputs["view"]]
     retention = made["lock"]["ObjectLockConfiguration"]["Rule"]["DefaultRetention"]
     assert (retention["Mode"], retention["Days"]) == ("GOVERNANCE", 365)
     assert outputs["try_it"].endswith(f" {outputs['endpoint']}/events")

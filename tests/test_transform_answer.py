@@ -59,6 +59,66 @@ def test_every_record_id_is_answered_once(pairs: list[tuple[str, bytes]]) -> Non
     assert [failure.record_id for failure in answer.failures] == failed
 
 
+ODD = st.sampled_from(
+    [
+        *(b"\xff", b"\xed\xa0\x80", rb"\ud800", rb"\udc00", rb"\ud83d\ude00", rb"\u0000", b"\x00", b"\xef\xbb\xbf"),
+        *(b"1e999", b"-1e999", b"NaN", b"Infinity", b"9" * 5000, b"-0", b"null", b"true", b'"', b"\\", b",", b":"),
+        *(
+            b"{",
+            b"}",
+            b"[",
+            b"]",
+            b"[" * 100_000,
+            b'{"a":' * 100_000,
+            b"\n",
+            b"\r\n",
+            b'{"auditlake":1}',
+            b'{"auditlake":',
+        ),
+        *(
+            b'"id":"",',
+            b'"id":5,',
+            b'"eventType":5,',
+            rb'"\ud800":1,',
+            b'"\xff":1,',
+            b'"receivedAt":1e3,',
+            b'"receivedAt":-1,',
+        ),
+        *(
+            b'"timestamp":"0000-01-01T00:00:00Z",',
+            b'"timestamp":"9999-12-31T23:59:60Z",',
+            b'"actor":{"userId":"\xff"},',
+        ),
+        *(b'"metadata":{"source":{}},', b'"details":{"changes":[1,null,{"field":5,"oldValue":{}}]},'),
+    ]
+)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.lists(st.tuples(st.floats(0, 1), ODD), max_size=3), st.booleans())))
+def test_whatever_an_event_is_made_of_nothing_unforeseen_happens(
+    shapes: list[tuple[bool, list[tuple[float, bytes]], bool]],
+) -> None:
+    """Odd numbers, broken characters, depth, members twice, anywhere in event or envelope: no record is a defect.
+
+    What is Ok is JSON in UTF-8, line by line.
+    """
+    records = []
+    for number, (inside, insertions, enveloped) in enumerate(shapes):
+        data = GOOD if inside else encode(Envelope("e", "r", NOW, "", "", GOOD))
+        for place, odd in insertions:
+            # After a brace or a comma most often: there a member may stand, and the event stays whole.
+            at = data.find(b"{", int(place * len(data))) + 1 if odd.endswith(b",") else int(place * len(data))
+            data = data[:at] + odd + data[at:]
+        records.append(record(str(number), encode(Envelope("e", "r", NOW, "", "", data)) if enveloped else data))
+    answer = answer_records(records, RULE)
+
+    assert len(answered(answer)) == len(records)
+    assert [failure.reason for failure in answer.failures if "defect" in failure.reason] == []
+    for each in answered(answer):
+        for row in base64.b64decode(each.get("data", "")).splitlines():
+            assert json.loads(row)["raw_sha256"]
+
+
 def test_one_bad_record_costs_no_other() -> None:
     """Between two good records a broken one fails alone, and so does one that is no base64."""
     records = [record("a", GOOD), record("b", b"{"), record("c", GOOD), record("d", GOOD) | {"data": "no base64!"}]

@@ -1,6 +1,8 @@
 """One record of the delivery stream."""
 
+import base64
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -140,3 +142,24 @@ def test_real_events(shared_data: Path) -> None:
 
     assert len(bodies) == 111
     assert [row["raw"].encode() for row in result] == bodies
+
+
+def test_the_hash_is_of_the_events_bytes_however_it_travels() -> None:
+    """Alone, packed with others, bare, or put again out of an error object, an event keeps the hash of its bytes."""
+    body = line(id="e-1")
+    other = line(id="e-2")
+    packed = wrapped(other) + b"\n" + wrapped(body)
+    redriven = base64.b64decode(base64.b64encode(wrapped(body)))
+    found = [rows(data)[-1]["raw_sha256"] for data in (wrapped(body), packed, body, redriven)]
+
+    assert found == [sha256(body).hexdigest()] * 4
+    assert rows(packed)[0]["raw_sha256"] == sha256(other).hexdigest()
+
+
+def test_the_hash_of_bytes_that_are_no_text_is_of_the_bytes() -> None:
+    """Where raw holds base64, the hash is of what it stands for."""
+    body = line(note="é").replace(b"\\u00e9", b"\xff")
+    (row,) = rows(wrapped(body))
+
+    assert base64.b64decode(row["raw"]) == body
+    assert row["raw_sha256"] == sha256(body).hexdigest()

@@ -1,6 +1,7 @@
 """The row that an event becomes."""
 
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,8 @@ RECEIPT = Receipt("made-up", 1_769_851_800_123, "api-1", "198.51.100.7", "arn:aw
 
 def row(event: dict[str, Any], receipt: Receipt = RECEIPT, late: bool = False) -> dict[str, Any]:
     """Make the row of an event and read it."""
-    made: dict[str, Any] = json.loads(row_json(read_event(json.dumps(event).encode()), receipt, late))
+    body = json.dumps(event).encode()
+    made: dict[str, Any] = json.loads(row_json(read_event(body), body, receipt, late))
     return made
 
 
@@ -68,6 +70,7 @@ def test_whole_event() -> None:
         "metadata": '{"source": "billing"}',
         "problems": [],
         "raw": json.dumps(EVENT),
+        "raw_sha256": sha256(json.dumps(EVENT).encode()).hexdigest(),
     }
 
 
@@ -84,6 +87,7 @@ def test_smallest_event() -> None:
         "late": True,
         "problems": [],
         "raw": json.dumps(smallest),
+        "raw_sha256": sha256(json.dumps(smallest).encode()).hexdigest(),
     }
 
 

@@ -1,10 +1,7 @@
--- Which event ids were used for events that differ.
+-- Which events share their event_id with another event, one row each.
 SELECT
-    event_id,
-    count(DISTINCT raw) AS different_events,
-    min(received_at) AS first_received_at,
-    max(received_at) AS last_received_at
-FROM events
-GROUP BY event_id
-HAVING min(raw) <> max(raw)
-ORDER BY last_received_at DESC, event_id
+    event_id, event_type, event_time, received_at, actor_user_id, action_operation, action_status, entity_type, entity_id,
+    ip_address, source, request_id, principal, source_ip, api_request_id, late, actor, action, context, details, metadata,
+    problems, raw, raw_sha256, audit_type, year, month, day, versions
+FROM events_deduplicated
+WHERE versions > 1

@@ -1,20 +1,15 @@
 """Taking the body apart into the exact bytes of each event."""
 
-import contextlib
 from http import HTTPStatus
 
 import msgspec
 
-from lambda_src.common.fields import replace_lone_surrogates
+from lambda_src.common.documents import BOM, NOT_JSON, elements
 from lambda_src.receiver.problem import Problem
 from lambda_src.receiver.request import Request
 
 MAX_EVENTS = 10_000
 """How many events a request may hold: 600 bytes each fill Lambda's 6 MB, and an answer that names all of them fits."""
-
-_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
-_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def event_bodies(request: Request) -> list[bytes]:
@@ -27,7 +22,9 @@ def event_bodies(request: Request) -> list[bytes]:
         raise Problem(HTTPStatus.BAD_REQUEST, f"The body is empty: send {_allowed(request)}.")
     if request.single:
         return [_one(request.body)]
-    bodies = _lines(request.body) if request.lines else _document(request.body)
+    # A byte order mark belongs to the text that the body is, and to none of its events.
+    body = request.body.removeprefix(BOM)
+    bodies = _lines(body) if request.lines else _document(body)
     if not bodies:
         raise Problem(HTTPStatus.BAD_REQUEST, f"The body holds no event: send {_allowed(request)}.")
     if len(bodies) > MAX_EVENTS:
@@ -56,40 +53,13 @@ def _lines(body: bytes) -> list[bytes]:
 def _document(body: bytes) -> list[bytes]:
     """Take apart an array, `{"events": [...]}` or one event; lines, too, when the body is no document but objects."""
     try:
-        return _parts(body, body)
-    except _NOT_JSON as error:
-        broken = error
-    repaired = replace_lone_surrogates(body)
-    if repaired != body:
-        # Valid JSON that msgspec does not decode; one such event must not cost the others.
-        with contextlib.suppress(*_NOT_JSON):
-            return _parts(repaired, body)
-    lines = _lines(body)
-    if len(lines) > 1 and all(line.startswith(b"{") for line in lines):
-        return lines
-    raise Problem(HTTPStatus.BAD_REQUEST, _broken(broken))
-
-
-def _parts(text: bytes, body: bytes) -> list[bytes]:
-    """Give the bytes of `body` where the events of `text`, which is as long, stand; raises one of `_NOT_JSON`."""
-    array = text
-    if not text.lstrip().startswith(b"["):
-        members = _OBJECT.decode(text)
-        if "events" not in members or "eventType" in members:
-            return [_one(body)]
-        array = bytes(members["events"])
-    elements = [bytes(element) for element in _ARRAY.decode(array)]
-    if text is body:
-        return elements
-    if text.count(array) != 1:
-        raise msgspec.DecodeError("a lone surrogate, and the list of events stands there twice")
-    # Between two elements stand only commas and spaces, so the next place at which one is found is its own.
-    place, bodies = text.index(array), []
-    for element in elements:
-        place = text.index(element, place)
-        bodies.append(body[place : place + len(element)])
-        place += len(element)
-    return bodies
+        bodies = elements(body, "events")
+    except NOT_JSON as error:
+        lines = _lines(body)
+        if len(lines) > 1 and all(line.startswith(b"{") for line in lines):
+            return lines
+        raise Problem(HTTPStatus.BAD_REQUEST, _broken(error)) from None
+    return [_one(body)] if bodies is None else bodies
 
 
 def _broken(error: Exception) -> str:

@@ -4,18 +4,23 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
 from botocore.exceptions import ConnectionError as NoConnectionError
 
+from lambda_src.receiver.deadline import within
 from lambda_src.receiver.packing import Record
 
 MAX_BATCH_RECORDS = 500  # A1, documented
 MAX_BATCH_BYTES = 4 * 1024 * 1024  # A1, documented for "the entire request"; counted as base64, the stricter reading
 CALL_S = 6.0
-"""The longest that one PutRecordBatch takes: connecting and reading time out before (see `handler`)."""
+"""The longest that one PutRecordBatch may take, all in all; most hang-ups time out before (see `handler`)."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 3.0
 # Being throttled and the service's own faults pass (A3); anything else that a client error says is ours to mend.
-_PASSING = ("Throttl", "TooManyRequests", "LimitExceeded", "ServiceUnavailable", "InternalFailure", "InternalServer")
+# The words are those of the codes that the SDK itself takes for passing.
+_PASSING = (
+    *("Throttl", "TooManyRequests", "LimitExceeded", "ThroughputExceeded", "SlowDown"),
+    *("ServiceUnavailable", "InternalFailure", "InternalServer", "RequestTimeout", "PriorRequestNotComplete"),
+)
 
 
 class Firehose(Protocol):
@@ -52,7 +57,8 @@ def deliver(firehose: Firehose, stream: str, records: Sequence[Record], clock: C
     """Put records, and only the failed ones again, with exponential backoff and full jitter (A3, documented).
 
     Ends when all are taken, when a client fault shows, or when the time left does not hold another call. A call that
-    timed out may have been taken: its records are put again, and the duplicates share their event ids.
+    timed out, or whose answer says nothing, may have been taken: its records count as left until a call says that they
+    are in, and the duplicates share their event ids.
     """
     taken: list[tuple[Record, str]] = []
     left = list(records)
@@ -72,7 +78,10 @@ def deliver(firehose: Firehose, stream: str, records: Sequence[Record], clock: C
             failed += not_put
         left = failed
         if left:
-            clock.sleep(clock.jitter(min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**attempt)))
+            wait_s = clock.jitter(min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**attempt))
+            if clock.remaining_s() < wait_s + CALL_S:
+                break
+            clock.sleep(wait_s)
             attempt += 1
     return Delivery(taken, left, None)
 
@@ -100,24 +109,27 @@ class _ClientFaultError(Exception):
 
 def _put(firehose: Firehose, stream: str, batch: list[Record]) -> tuple[list[tuple[Record, str]], list[Record]]:
     """Put one batch; give what was taken and what was not. HTTP 200 says nothing: each entry does (A2, documented)."""
+    records = [{"Data": record.data} for record in batch]
     try:
-        answer = firehose.put_record_batch(
-            DeliveryStreamName=stream, Records=[{"Data": record.data} for record in batch]
-        )
+        answer = within(CALL_S, lambda: firehose.put_record_batch(DeliveryStreamName=stream, Records=records))
+        entries = list(zip(batch, answer["RequestResponses"], strict=True))
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "Unknown")
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if status >= 500 or status == 429 or any(word in code for word in _PASSING):
             return [], batch
         raise _ClientFaultError(code) from error
-    except (HTTPClientError, NoConnectionError):
+    except (HTTPClientError, NoConnectionError, IncompleteReadError):
         return [], batch
     except BotoCoreError as error:
         raise _ClientFaultError(type(error).__name__) from error
+    except Exception:  # noqa: BLE001  # no answer in time, or one that is none: what it was must not cost what is known
+        return [], batch
     put, not_put = [], []
-    for record, entry in zip(batch, answer["RequestResponses"], strict=True):
-        if "RecordId" in entry and not entry.get("ErrorCode"):
-            put.append((record, entry["RecordId"]))
+    for record, entry in entries:
+        record_id = entry.get("RecordId") if isinstance(entry, dict) and not entry.get("ErrorCode") else None
+        if record_id:
+            put.append((record, str(record_id)))
         else:
             not_put.append(record)
     return put, not_put

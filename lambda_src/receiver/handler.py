@@ -28,6 +28,8 @@ API_S = 29.0
 """How long API Gateway waits for an integration (F1, documented); what is answered later, nobody hears."""
 ANSWER_S = 1.0
 """What is kept for making the answer and its way back."""
+LONGEST_WAY_S = 10.0
+"""What a request may have waited for this function to start (Lambda's limit); a clock that says more is wrong."""
 
 SETTINGS = ReceiverSettings(
     stream=settings.text(os.environ, "DELIVERY_STREAM_NAME"),
@@ -50,7 +52,8 @@ class LambdaContext(Protocol):
 
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer POST /events/batch, and POST /events in receiver mode."""
-    started = time.monotonic()
+    on_its_way_s: float = time.time() - event["requestContext"]["requestTimeEpoch"] / 1000
+    started = time.monotonic() - min(max(on_its_way_s, 0.0), LONGEST_WAY_S)
 
     def remaining_s() -> float:
         left_here = context.get_remaining_time_in_millis() / 1000

@@ -1,5 +1,6 @@
 """What becomes of a request: each event is rejected with a reason, durable in the stream, or to be sent again."""
 
+from collections import Counter
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -36,7 +37,10 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of each event of a request; every index is in exactly one of the three lists."""
+    """What became of each event of a request, each list in the request's order.
+
+    Every index is in exactly one of the first three.
+    """
 
     durable: list[tuple[Accepted, str]]
     """With the RecordId of the record it is in."""
@@ -47,6 +51,8 @@ class Outcome:
     """The stream's client fault, when that is why events have to be sent again."""
     assigned: dict[int, str]
     """The ids of the events that came without one."""
+    conflicting: list[Accepted]
+    """Events under whose id the request holds other bytes: each is stored, and none hides another."""
 
 
 class _Ids(msgspec.Struct):
@@ -58,8 +64,31 @@ _IDS = msgspec.json.Decoder(_Ids)
 
 
 def receive(request: Request, settings: ReceiverSettings, firehose: Firehose, clock: Clock) -> Outcome:
-    """Put the events of a request into the stream; raises Problem when the request is refused as a whole."""
-    accepted: list[Accepted] = []
+    """Put the events of a request into the stream; raises Problem when the request is refused as a whole.
+
+    An event that stands there twice, with the same id and the same bytes, is put once and answered twice alike.
+    """
+    read, rejected, assigned = _read(request)
+    alike: dict[tuple[str, bytes], list[Accepted]] = {}
+    for event, body in read:
+        alike.setdefault((event.id, body), []).append(event)
+    versions = Counter(event_id for event_id, _ in alike)
+    conflicting = [event for event, _ in read if versions[event.id] > 1]
+
+    repeats = {events[0].index: events for events in alike.values()}
+    records = pack((events[0] for events in alike.values()), settings.packing)
+    delivery = deliver(firehose, settings.stream, records, clock)
+    taken = {event.index: record_id for record, record_id in delivery.taken for event in record.events}
+    durable = [(event, taken[first]) for first, events in repeats.items() if first in taken for event in events]
+    retry = [event for first, events in repeats.items() if first not in taken for event in events]
+    durable.sort(key=lambda pair: pair[0].index)
+    retry.sort(key=lambda event: event.index)
+    return Outcome(durable, rejected, retry, delivery.fault, assigned, conflicting)
+
+
+def _read(request: Request) -> tuple[list[tuple[Accepted, bytes]], list[Rejected], dict[int, str]]:
+    """Read the events of a request: those that can be stored, each with its bytes, the others, and the ids made."""
+    accepted: list[tuple[Accepted, bytes]] = []
     rejected: list[Rejected] = []
     assigned: dict[int, str] = {}
     for index, body in enumerate(event_bodies(request)):
@@ -77,11 +106,8 @@ def receive(request: Request, settings: ReceiverSettings, firehose: Firehose, cl
             continue
         if event.id is None:
             assigned[index] = event_id
-        accepted.append(Accepted(index, event_id, envelope, (event.document.event_type, event.moment.day)))
-    delivery = deliver(firehose, settings.stream, pack(accepted, settings.packing), clock)
-    durable = [(event, record_id) for record, record_id in delivery.taken for event in record.events]
-    retry = sorted((event for record in delivery.left for event in record.events), key=lambda event: event.index)
-    return Outcome(durable, rejected, retry, delivery.fault, assigned)
+        accepted.append((Accepted(index, event_id, envelope, (event.document.event_type, event.moment.day)), body))
+    return accepted, rejected, assigned
 
 
 def _new_id(request: Request) -> str:

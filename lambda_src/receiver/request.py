@@ -1,7 +1,5 @@
 """The request as API Gateway hands it to a Lambda (REST API, proxy integration), parsed once at the edge."""
 
-import binascii
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -9,6 +7,7 @@ from typing import Any
 
 import pybase64
 
+from lambda_src.common.inflate import InflateError, inflate
 from lambda_src.receiver.problem import Problem
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
@@ -97,32 +96,23 @@ def _body(event: Mapping[str, Any]) -> bytes:
         return body.encode(errors="surrogatepass")
     try:
         return pybase64.b64decode(body, validate=True)
-    except binascii.Error:
+    except ValueError:
         raise Problem(HTTPStatus.BAD_REQUEST, "The body claims to be base64 and is not; nothing was stored.") from None
 
 
 def _unpacked(body: bytes) -> bytes:
     """Unpack gzip, told by its magic number: API Gateway unpacks some bodies itself and leaves the header standing."""
     if body.startswith(_GZIP_MAGIC):
-        body = _inflate(body)
+        try:
+            body = inflate(body, MAX_BODY_BYTES)
+        except InflateError as error:
+            raise Problem(
+                HTTPStatus.BAD_REQUEST,
+                f"The body is gzip but {error}; nothing was stored: send it again, packed whole.",
+            ) from None
     if len(body) > MAX_BODY_BYTES:
         raise Problem(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             f"The body is larger than {MAX_BODY_BYTES:,} bytes unpacked and nothing was stored: send smaller batches.",
         )
     return body
-
-
-def _inflate(packed: bytes) -> bytes:
-    """Unpack one or several gzip members, never more than a byte beyond the limit, whatever the ratio."""
-    unpacked = bytearray()
-    while packed and len(unpacked) <= MAX_BODY_BYTES:
-        member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-        try:
-            unpacked += member.decompress(packed, MAX_BODY_BYTES + 1 - len(unpacked))
-        except zlib.error:
-            raise Problem(HTTPStatus.BAD_REQUEST, "The body is broken gzip; nothing was stored.") from None
-        if not member.eof and len(unpacked) <= MAX_BODY_BYTES:
-            raise Problem(HTTPStatus.BAD_REQUEST, "The body is gzip that ends too soon; nothing was stored.")
-        packed = member.unused_data
-    return bytes(unpacked)

@@ -9,9 +9,10 @@ from lambda_src.receiver.problem import Problem, problem_body
 from lambda_src.receiver.receive import Outcome
 from lambda_src.receiver.request import Request
 
-MAX_ID_CHARACTERS = (
-    256  # a longer id is left out of the answer, which must stay within Lambda's 6 MB; the index says enough
-)
+MAX_ID_CHARACTERS = 256
+"""A longer id of a client is left out of the answer; the index says enough."""
+MAX_RESULT_BYTES = 5_000_000
+"""What a result may take in the answer, which Lambda bounds at 6 MB (B3)."""
 RETRY_AFTER_S = 1
 
 
@@ -44,29 +45,44 @@ def outcome_response(request: Request, outcome: Outcome) -> dict[str, Any]:
 
 
 def _problem(status: HTTPStatus, detail: str, request: Request, outcome: Outcome) -> dict[str, Any]:
-    """Make a problem; of a batch, with the members of its result, which RFC 9457 allows."""
-    return _response(status, problem_body(status, detail) | ({} if request.single else _members(request, outcome)))
+    """Make a problem with what became of the events, which RFC 9457 allows.
+
+    Of POST /events only the id with which the event has to come again, since the server may have made it.
+    """
+    members = _members(request, outcome)
+    if request.single:
+        members = {"eventId": outcome.retry[0].id} if outcome.retry else {}
+    return _response(status, problem_body(status, detail) | members)
 
 
 def _members(request: Request, outcome: Outcome) -> dict[str, object]:
-    """Make the members of a result; the ids that the server made are told, since nobody else knows them."""
+    """Make the members of a result; without the clients' own ids when with them it would not fit into an answer."""
+    members = _all_members(request, outcome, MAX_ID_CHARACTERS)
+    # Lambda writes the body as a string into JSON of its own, where quotes and backslashes take two bytes.
+    text = msgspec.json.encode(msgspec.json.encode(members).decode())
+    return members if len(text) <= MAX_RESULT_BYTES else _all_members(request, outcome, 0)
+
+
+def _all_members(request: Request, outcome: Outcome, longest_id: int) -> dict[str, object]:
+    """The ids that the server made are told, since nobody else knows them."""
+
+    def named(index: int, event_id: str | None) -> dict[str, object]:
+        if event_id is None or (len(event_id) > longest_id and index not in outcome.assigned):
+            return {"index": index}
+        return {"index": index, "id": event_id}
+
     members: dict[str, object] = {
         "accepted": len(outcome.durable),
-        "rejected": [_named(event.index, event.id) | {"reason": event.reason} for event in outcome.rejected],
+        "rejected": [named(event.index, event.id) | {"reason": event.reason} for event in outcome.rejected],
         "requestId": request.request_id,
     }
     if outcome.retry:
-        members["retry"] = [_named(event.index, event.id) for event in outcome.retry]
+        members["retry"] = [named(event.index, event.id) for event in outcome.retry]
     if outcome.assigned:
         members["assigned"] = [{"index": index, "id": event_id} for index, event_id in outcome.assigned.items()]
+    if outcome.conflicting:
+        members["conflicting"] = [named(event.index, event.id) for event in outcome.conflicting]
     return members
-
-
-def _named(index: int, event_id: str | None) -> dict[str, object]:
-    named: dict[str, object] = {"index": index}
-    if event_id is not None and len(event_id) <= MAX_ID_CHARACTERS:
-        named["id"] = event_id
-    return named
 
 
 def _retry_detail(request: Request, outcome: Outcome) -> str:

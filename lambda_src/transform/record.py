@@ -61,12 +61,12 @@ def record_rows(data: bytes, record_id: str, arrived_at: int, rule: PartitionRul
     first: Partition | None = None
     problems = late_events = 0
     for index, line in enumerate(event_lines(data)):
-        event, receipt = _event_and_receipt(line, index, record_id, arrived_at)
+        event, body, receipt = _read(line, index, record_id, arrived_at)
         partition, late = rule.partition(event.document.event_type, event.moment.day, receipt.received_at)
         if partition != (first or partition):
             raise RecordError(f"Event {index} of the record belongs to another partition than event 0.")
         first = partition
-        rows.append(row_json(event, receipt, late))
+        rows.append(row_json(event, body, receipt, late))
         problems += bool(event.problems)
         late_events += late
     if first is None:
@@ -98,10 +98,11 @@ def made_id(record_id: str, index: int) -> str:
     return str(uuid5(_RECORD_NAMESPACE, f"{record_id}:{index}"))
 
 
-def _event_and_receipt(line: bytes, index: int, record_id: str, arrived_at: int) -> tuple[Event, Receipt]:
+def _read(line: bytes, index: int, record_id: str, arrived_at: int) -> tuple[Event, bytes, Receipt]:
+    """Read the event of a line, with its exact bytes and what the server knows; raises RecordError."""
     try:
         if not envelope.is_envelope(line):
-            return read_event(line), Receipt(made_id(record_id, index), arrived_at)
+            return read_event(line), line, Receipt(made_id(record_id, index), arrived_at)
         wrapped = envelope.decode(line)
         event_id = wrapped.event_id or made_id(record_id, index)
         receipt = Receipt(
@@ -111,6 +112,6 @@ def _event_and_receipt(line: bytes, index: int, record_id: str, arrived_at: int)
             wrapped.source_ip or None,
             wrapped.principal or None,
         )
-        return read_event(wrapped.body), receipt
+        return read_event(wrapped.body), wrapped.body, receipt
     except (EnvelopeError, RefusedError) as error:
         raise RecordError(f"Event {index} of the record is refused: {error}") from None

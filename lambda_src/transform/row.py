@@ -1,5 +1,7 @@
 """The row of table `events` that an event becomes; its fields are the columns of glue/events.schema.json."""
 
+from hashlib import sha256
+
 import msgspec
 
 from lambda_src.common.event import Action, ChangedField, Context, Event
@@ -71,6 +73,7 @@ class Row(msgspec.Struct, omit_defaults=True, gc=False):
     metadata: str | None = None
     problems: list[str] | None = None
     raw: str | None = None
+    raw_sha256: str | None = None
 
 
 _NO_ACTION = Action()
@@ -78,8 +81,8 @@ _NO_CONTEXT = Context()
 _ENCODER = msgspec.json.Encoder()
 
 
-def row_json(event: Event, receipt: Receipt, late: bool) -> bytes:
-    """Write an event as the JSON text of its row, without a newline."""
+def row_json(event: Event, body: bytes, receipt: Receipt, late: bool) -> bytes:
+    """Write an event, read from the exact bytes `body`, as the JSON text of its row, without a newline."""
     document, actor = event.document, event.document.actor
     action = document.action or _NO_ACTION
     context = document.context or _NO_CONTEXT
@@ -111,5 +114,6 @@ def row_json(event: Event, receipt: Receipt, late: bool) -> bytes:
         event.metadata,
         event.problems,
         event.raw,
+        sha256(body).hexdigest(),
     )
     return _ENCODER.encode(row)

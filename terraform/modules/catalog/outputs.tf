@@ -11,7 +11,7 @@ output "table" {
 
 output "view" {
   description = "The view that shows each event once."
-  value       = aws_glue_catalog_table.view.name
+  value       = aws_glue_catalog_table.views["events_deduplicated"].name
 }
 
 output "workgroup" {

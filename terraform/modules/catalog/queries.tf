@@ -1,7 +1,7 @@
 locals {
   queries = {
     for path in fileset("${var.glue_dir}/queries", "*.sql") :
-    trimsuffix(path, ".sql") => file("${var.glue_dir}/queries/${path}") if path != "${local.view}.sql"
+    trimsuffix(path, ".sql") => file("${var.glue_dir}/queries/${path}") if !contains(keys(local.views), trimsuffix(path, ".sql"))
   }
 }
 

@@ -1,34 +1,45 @@
 locals {
-  view         = "events_deduplicated"
-  view_columns = [for column in concat(local.schema.columns, local.schema.partition_keys) : { name = column.name, type = column.type }]
+  # Both have the table's columns, and how many different events came under the event_id.
+  views = {
+    events_deduplicated = "Each event once; delivery is at least once."
+    conflicting_events  = "The events whose event_id was used for other events too."
+  }
+  view_columns = concat(
+    [for column in concat(local.schema.columns, local.schema.partition_keys) : { name = column.name, type = column.type }],
+    [{ name = "versions", type = "bigint" }],
+  )
 
   # Athena keeps a view as JSON with Trino's types, where the table has Hive's: array<struct<a:string>> is array(row(a varchar)).
-  view_definition = jsonencode({
-    originalSql = trimspace(file("${var.glue_dir}/queries/${local.view}.sql"))
-    catalog     = "awsdatacatalog"
-    schema      = local.database
-    columns = [
-      for column in local.view_columns : {
-        name = column.name
-        type = replace(replace(replace(replace(replace(replace(replace(column.type,
-          "/\\bstruct</", "row("),
-          "/\\barray</", "array("),
-          ">", ")"),
-          ":", " "),
-          "/\\bstring\\b/", "varchar"),
-          "/\\btimestamp\\b/", "timestamp(3)"),
-        "/\\bint\\b/", "integer")
-      }
-    ]
-  })
+  view_definitions = {
+    for name, _ in local.views : name => jsonencode({
+      originalSql = trimspace(file("${var.glue_dir}/queries/${name}.sql"))
+      catalog     = "awsdatacatalog"
+      schema      = local.database
+      columns = [
+        for column in local.view_columns : {
+          name = column.name
+          type = replace(replace(replace(replace(replace(replace(replace(column.type,
+            "/\\bstruct</", "row("),
+            "/\\barray</", "array("),
+            ">", ")"),
+            ":", " "),
+            "/\\bstring\\b/", "varchar"),
+            "/\\btimestamp\\b/", "timestamp(3)"),
+          "/\\bint\\b/", "integer")
+        }
+      ]
+    })
+  }
 }
 
-resource "aws_glue_catalog_table" "view" {
+resource "aws_glue_catalog_table" "views" {
+  for_each = local.views
+
   database_name      = aws_glue_catalog_database.audit.name
-  name               = local.view
-  description        = "Each event once; delivery is at least once."
+  name               = each.key
+  description        = each.value
   table_type         = "VIRTUAL_VIEW"
-  view_original_text = "/* Presto View: ${base64encode(local.view_definition)} */"
+  view_original_text = "/* Presto View: ${base64encode(local.view_definitions[each.key])} */"
   view_expanded_text = "/* Presto View */"
 
   parameters = {
@@ -53,4 +64,9 @@ resource "aws_glue_catalog_table" "view" {
   }
 
   depends_on = [aws_glue_catalog_table.events]
+}
+
+moved {
+  from = aws_glue_catalog_table.view
+  to   = aws_glue_catalog_table.views["events_deduplicated"]
 }
