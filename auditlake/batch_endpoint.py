@@ -70,9 +70,9 @@ def batch_url(url: str) -> str:
     return url.rstrip("/") + "/events/batch"
 
 
-def encode_body(events: Sequence[bytes]) -> bytes:
-    """Return events as NDJSON, gzipped; the same events give the same bytes."""
-    return gzip.compress(b"\n".join(events) + b"\n", compresslevel=6, mtime=0)
+def encode_body(events: Sequence[bytes], level: int = 6) -> bytes:
+    """Return events as NDJSON, gzipped at a level from 1 to 9; the same events give the same bytes."""
+    return gzip.compress(b"\n".join(events) + b"\n", compresslevel=level, mtime=0)
 
 
 def post_batch(client: httpx.Client, url: str, body: bytes, count: int, now: datetime) -> Answer:
@@ -123,6 +123,14 @@ def retry_after(value: str | None, now: datetime) -> float:
     except ValueError:
         return 0.0
     return max(0.0, ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds())
+
+
+def wait_before(attempt: int, base_s: float, cap_s: float, chance: float) -> float:
+    """Return the seconds to wait before another try: a random part of an exponential back-off (full jitter).
+
+    `attempt` is how many tries have failed in a row, from 1; `chance` is from 0 to 1.
+    """
+    return chance * min(cap_s, base_s * 2.0 ** min(attempt - 1, 1000))
 
 
 def _results(response: httpx.Response) -> _Results | None:
