@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 
 from auditlake.errors import ControlError
+from auditlake.loopback import is_loopback
 
 DEFAULT_URL = "http://127.0.0.1:7070"
 """Where `auditlake up` listens unless told otherwise."""
@@ -36,7 +37,12 @@ def _call(
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         response = httpx.request(
-            method, f"{url.rstrip('/')}/_auditlake/{name}", headers=headers, params=parameters, timeout=timeout_s
+            method,
+            f"{url.rstrip('/')}/_auditlake/{name}",
+            headers=headers,
+            params=parameters,
+            timeout=timeout_s,
+            trust_env=not is_loopback(url),  # a proxy cannot reach this machine's loopback
         )
         content = response.json()
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:

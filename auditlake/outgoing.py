@@ -37,7 +37,7 @@ def mapped(event: InputEvent, mapping: Mapping, received: datetime) -> Outgoing:
         body = map_event(mapping, event.body, received)
     except UnmappableEvent as error:
         return Outgoing(event.index, None, b"", event.body, str(error))
-    return Outgoing(event.index, _own_id(top_level(body)), _one_line(body), event.body)
+    return Outgoing(event.index, own_id(top_level(body)), one_line(body), event.body)
 
 
 def identified(event: InputEvent) -> Outgoing:
@@ -48,18 +48,18 @@ def identified(event: InputEvent) -> Outgoing:
         members = top_level(event.body)
     except (ValueError, RecursionError) as error:
         return Outgoing(event.index, None, b"", event.body, f"the event must be a JSON object: {error}")
-    own = _own_id(members)
+    own = own_id(members)
     # An `id` that is null or empty stays: a second one would leave open which of them counts; `_id` does for it.
     free = next((name for name in ("id", "_id") if name not in members), None)
     if own is not None or free is None:
-        return Outgoing(event.index, own, _one_line(event.body), event.body)
+        return Outgoing(event.index, own, one_line(event.body), event.body)
     given = str(uuid.uuid5(_ID_NAMESPACE, f"{event.index}:{event.body.decode('latin-1')}"))
     comma = b"," if members else b""
     body = b'{"' + free.encode() + b'":"' + given.encode() + b'"' + comma + event.body[1:]
-    return Outgoing(event.index, given, _one_line(body), event.body, id_given=True)
+    return Outgoing(event.index, given, one_line(body), event.body, id_given=True)
 
 
-def _own_id(members: dict[str, bytes]) -> str | None:
+def own_id(members: dict[str, bytes]) -> str | None:
     """Return what the server takes for the id: `id`, else `_id`; what is no scalar, null or empty is absent."""
     for name in ("id", "_id"):
         value = members.get(name, b"null")
@@ -68,7 +68,7 @@ def _own_id(members: dict[str, bytes]) -> str | None:
     return None
 
 
-def _one_line(body: bytes) -> bytes:
+def one_line(body: bytes) -> bytes:
     """Join the lines of an event by spaces; JSON allows a line end between tokens only, so that no value changes."""
     return body.replace(b"\r", b" ").replace(b"\n", b" ") if b"\n" in body else body
 
@@ -98,7 +98,7 @@ class RejectedFile:
         """Add one event; raises SendError when the file cannot be written."""
         head = json.dumps({"index": event.index, "id": event.id, "reason": reason})[:-1].encode()
         text = json.dumps(event.original.decode("utf-8", "replace")).encode()
-        body = _one_line(event.original) if is_json(event.original) else text
+        body = one_line(event.original) if is_json(event.original) else text
         try:
             self._file = self._file or self._open()
             self._file.write(head + b', "event": ' + body + b"}\n")

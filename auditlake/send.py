@@ -25,11 +25,13 @@ import httpx
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from auditlake.batch_endpoint import Answer, batch_url, encode_body, post_batch
+from auditlake.batch_endpoint import Answer, batch_url, encode_body, post_batch, wait_before
 from auditlake.errors import SendError
 from auditlake.events_input import DOCUMENT_KEY, read_events
+from auditlake.loopback import is_loopback
 from auditlake.mapping import Mapping
 from auditlake.outgoing import Outgoing, RejectedFile, identified, mapped
+from auditlake.receipt import ReceiptFile
 
 STDIN = "-"
 
@@ -164,9 +166,16 @@ class Interrupt:
 
 
 def send_file(
-    name: str, options: SendOptions, mapping: Mapping | None, rejected: Path | None, console: Console
+    name: str,
+    options: SendOptions,
+    mapping: Mapping | None,
+    rejected: Path | None,
+    console: Console,
+    receipt: Path | None = None,
 ) -> Summary:
     """Send a file (`-` is standard input) with a progress bar on a terminal; rejected events go to `rejected`.
+
+    `receipt` gets a line for each accepted event, on the disk before the event counts as accepted.
 
     The file of rejected events is `<input>.rejected.ndjson` by default, numbered when it exists. Raises SendError when
     the file cannot be read or the URL is none; whatever goes wrong later is told by the summary.
@@ -186,6 +195,7 @@ def send_file(
             options,
             mapping=mapping,
             rejected_path=rejected_path,
+            receipt_path=receipt,
             clock=Clock(sleep=interrupt.sleep),
             stop=lambda: interrupt.requested,
             notice=lambda sentence: console.print(sentence, markup=False, highlight=False),
@@ -221,6 +231,7 @@ def send(
     *,
     mapping: Mapping | None = None,
     rejected_path: Path,
+    receipt_path: Path | None = None,
     clock: Clock | None = None,
     stop: Callable[[], bool] = lambda: False,
     notice: Callable[[str], None] = lambda _: None,
@@ -237,10 +248,16 @@ def send(
     began = clock.monotonic()
     headers = {"Authorization": f"Bearer {options.token}"} if options.token else {}
     with (
-        httpx.Client(headers=headers, timeout=options.timeout_s, auth=options.auth) as client,
+        httpx.Client(
+            headers=headers,
+            timeout=options.timeout_s,
+            auth=options.auth,
+            trust_env=not is_loopback(url),  # a proxy cannot reach this machine's loopback
+        ) as client,
         RejectedFile(rejected_path) as rejects,
+        ReceiptFile(receipt_path) as receipts,
     ):
-        run = _Run(client, url, options, clock, stop, notice, rejects, summary)
+        run = _Run(client, url, options, clock, stop, notice, rejects, receipts, summary)
         outgoing = _outgoing(source, options.skip, mapping, summary)
         try:
             for batch in batches(outgoing, options.max_events, options.max_bytes):
@@ -286,6 +303,7 @@ class _Run:
     stop: Callable[[], bool]
     notice: Callable[[str], None]
     rejects: RejectedFile
+    receipts: ReceiptFile
     summary: Summary
 
 
@@ -331,6 +349,7 @@ def _post_until_answered(run: _Run, part: list[Outgoing]) -> tuple[list[Outgoing
         answer = _post(run, part)
         if answer.divide:
             return part, answer.reason
+        run.receipts.add([part[index] for index in answer.accepted], run.clock.now())
         run.summary.accepted += len(answer.accepted)
         for index, reason in answer.rejected:
             _reject(run, part[index], reason)
@@ -363,8 +382,8 @@ def _wait(run: _Run, answer: Answer, attempt: int, count: int) -> None:
             f"The endpoint wants no request for {answer.retry_after_s:.0f} s, longer than the "
             f"{options.retry_after_limit_s:.0f} s that are waited; it said: {answer.reason}"
         )
-    backoff_s = min(options.backoff_cap_s, options.backoff_base_s * 2.0 ** (attempt - 1))
-    wait_s = answer.retry_after_s + run.clock.random() * backoff_s
+    backoff_s = wait_before(attempt, options.backoff_base_s, options.backoff_cap_s, run.clock.random())
+    wait_s = answer.retry_after_s + backoff_s
     run.notice(
         f"{answer.reason} Sending {_count(count, 'event')} again in {wait_s:.1f} s "
         f"(try {attempt + 1} of {options.tries})."

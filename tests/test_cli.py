@@ -4,15 +4,18 @@ import csv
 import io
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
-import time
+from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests import command_line
 from tests.conftest import Running
 
 EVENTS = [
@@ -137,8 +140,71 @@ def test_path_and_queries_need_no_runtime() -> None:
 
 def test_every_command_has_help_with_an_example() -> None:
     """Help is there for each command, and shows how it is typed."""
-    for command in ("up", "send", "flush", "status", "query", "queries", "path", "doctor"):
-        assert f"Example: auditlake {command}" in auditlake(command, "--help", COLUMNS="200").stdout
+    commands = ("up", "send", "flush", "status", "explain", "query", "queries", "objects", "path", "doctor")
+    for command in (*commands, "errors", "redrive", "reconcile"):
+        example = command_line.auditlake(Path(), command, "--help", COLUMNS="200").stdout.rpartition("Example: ")[2]
+        assert f"auditlake {command}" in example
+
+
+def test_version_is_the_packages() -> None:
+    """As pip shows it."""
+    done = auditlake("--version")
+    assert (done.returncode, done.stdout) == (0, f"auditlake {version('auditlake')}\n")
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("auditlake query --saved logins", "logins_of_user"),
+        ("auditlake send --map git", "github"),
+        ("auditlake redrive --map cloud", "cloudtrail"),
+        ("auditlake query --plan no-such-file --saved logins", ""),
+    ],
+)
+def test_names_are_completed(typed: str, completed: str) -> None:
+    """Saved queries of the plan, shipped mappings; a plan that cannot be read completes nothing."""
+    script = str(Path(sys.executable).parent / "auditlake")
+    environment = {
+        **os.environ,
+        "_AUDITLAKE_COMPLETE": "complete_bash",
+        "COMP_WORDS": typed,
+        "COMP_CWORD": str(len(typed.split()) - 1),
+    }
+    done = subprocess.run([script], env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout.strip(), done.stderr) == (completed, "")
+
+
+def test_ctrl_c_at_any_moment_of_the_start_is_no_traceback() -> None:
+    """While modules are imported as well: the signal comes as Python looks for one of them."""
+    program = (
+        "import os, signal, sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == sys.argv[1]:\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from auditlake.cli import main\n"
+        "main()\n"
+    )
+    for module in ("typer", "rich.console", "httpx", "auditlake.send", "auditlake.cli.redriving"):
+        command = [sys.executable, "-c", program, module]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (130, "", ""), module
+
+
+def test_send_asks_no_proxy_for_this_machine(asked: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy of the environment could not reach this machine's loopback."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    assert asked.auditlake("send", "-", stdin=json.dumps(EVENTS[0])).returncode == 0
+
+
+def test_send_writes_a_receipt_of_what_was_accepted(asked: Running, tmp_path: Path) -> None:
+    """Rejected events are not in it."""
+    receipt = tmp_path / "receipt.ndjson"
+    lines = [json.dumps(EVENTS[0]), '{"eventType": "login"}']
+    asked.auditlake("send", "-", "--rejected", str(tmp_path / "r"), "--receipt", str(receipt), stdin="\n".join(lines))
+    (line,) = map(json.loads, receipt.read_text().splitlines())
+    assert (line["id"], line["sha256"]) == ("cli-0", sha256(lines[0].encode()).hexdigest())
 
 
 def test_a_runtime_that_is_not_there_is_a_sentence() -> None:
@@ -161,10 +227,12 @@ def test_up_refuses_another_address_without_a_token(tmp_path: Path) -> None:
 def test_up_tells_what_it_does_and_does_not(running: Running) -> None:
     """The first lines say where to POST, where it is stored, and what is not as on AWS."""
     assert running.process.stdout is not None
-    lines = "".join(running.process.stdout.readline() for _ in range(6))
+    lines = "".join(running.process.stdout.readline() for _ in range(8))
 
     assert f"POST {running.url}/events" in lines
     assert "auditlake flush" in lines
+    assert "The buffer is new." in lines
+    assert "nothing expires or moves to another class of storage" in lines
     assert "NO AUTHENTICATION" in lines
     assert "Object Lock" in lines
     assert httpx.get(f"{running.url}/health").json() == {"status": "ok"}
@@ -173,18 +241,16 @@ def test_up_tells_what_it_does_and_does_not(running: Running) -> None:
 def test_status_goes_on_until_it_is_interrupted(asked: Running) -> None:
     """`status --watch` shows the status again and again, and Ctrl-C ends it without an error."""
     command = [sys.executable, "-m", "auditlake", "status", "--watch"]
-    environment = {**os.environ, "AUDITLAKE_URL": asked.url}
+    environment = {**os.environ, "AUDITLAKE_URL": asked.url, "COLUMNS": "200"}
     for options, shown in ((["--json"], '"stream": "auditlake-events"'), ([], "Delivery stream auditlake-events")):
-        watch = subprocess.Popen(
-            [*command, *options], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        assert watch.stdout is not None
-        if options:
-            assert [shown in watch.stdout.readline() for _ in range(2)] == [True, True]
-        else:
-            # Standard output is no terminal here, where Live prints only what it shows last.
-            time.sleep(2)
-        watch.send_signal(signal.SIGINT)
-        rest, errors = watch.communicate(timeout=30)
-        assert (watch.returncode, errors) == (0, "")
-        assert options or shown in rest
+        # On a terminal, which is where it shows the status in place.
+        terminal, its_output = pty.openpty()
+        watch = subprocess.Popen([*command, *options], env=environment, stdout=its_output, stderr=subprocess.PIPE)
+        os.close(its_output)
+        with open(terminal, "rb", buffering=0) as output:  # noqa: PTH123 - a descriptor
+            seen = b""
+            while seen.count(shown.encode()) < 2:
+                seen += output.read(4096)
+            watch.send_signal(signal.SIGINT)
+            _, errors = watch.communicate(timeout=30)
+        assert (watch.returncode, errors) == (0, b"")

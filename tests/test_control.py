@@ -17,6 +17,14 @@ def test_status_and_flush_of_a_running_runtime(running: Running) -> None:
     assert control.flush(running.url + "/", None) == {"objects": 0, "rows": 0, "failed": 0, "problem": None}
 
 
+def test_a_proxy_is_not_asked_for_this_machine(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It could not reach this machine's loopback."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert control.get_status(running.url, None)["stream"] == "auditlake-events"
+
+
 def test_a_runtime_with_a_token_is_told_apart_from_none(up: Up) -> None:
     """Without the token the sentence says how to give it; with it the runtime answers."""
     running = up("--token", "s3cret")

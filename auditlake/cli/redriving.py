@@ -1,0 +1,228 @@
+"""`auditlake redrive`: what failed comes into the table after all."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from auditlake import control
+from auditlake.cli import INTERRUPTED
+from auditlake.cli.failures import (
+    OPEN,
+    BucketOption,
+    CodeOption,
+    EndpointOption,
+    EventIdOption,
+    EventTypeOption,
+    LedgerOption,
+    Place,
+    RegionOption,
+    SampleOption,
+    SinceOption,
+    TypeOption,
+    UntilOption,
+    open_place,
+    progress,
+)
+from auditlake.cli.shared import (
+    DataOption,
+    JsonOption,
+    MapOption,
+    PlanOption,
+    TokenOption,
+    UrlOption,
+    app,
+    err,
+    local,
+    out,
+    print_json,
+)
+from auditlake.errors import RedriveError
+
+if TYPE_CHECKING:
+    from auditlake.redrive import Summary, Target
+    from auditlake.repair import Repair
+
+
+@app.command(epilog="Example: auditlake redrive --type processing-failed --since 2026-11-24 --yes")
+@local
+def redrive(
+    types: TypeOption = None,
+    codes: CodeOption = None,
+    event_types: EventTypeOption = None,
+    event_ids: EventIdOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Put them; without it this only looks.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only look, which is what happens without --yes.")] = False,
+    through: Annotated[
+        str | None,
+        typer.Option(help="Pipe the events through this shell command, NDJSON in and out, e.g. \"jq -c '.v = 2'\"."),
+    ] = None,
+    mapping: MapOption = None,
+    unchecked: Annotated[
+        bool, typer.Option("--unchecked", help="Put also what this version's transform would refuse again.")
+    ] = False,
+    sample: SampleOption = 0,
+    url: UrlOption = control.DEFAULT_URL,
+    token: TokenOption = None,
+    data: DataOption = Path("data"),
+    plan: PlanOption = None,
+    bucket: BucketOption = None,
+    stream: Annotated[
+        str | None, typer.Option(help="With --bucket: the Firehose stream to put into; the plan's by default.")
+    ] = None,
+    endpoint: EndpointOption = None,
+    region: RegionOption = None,
+    ledger: LedgerOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put failed events into the delivery stream again, with their ids; only looks without --yes.
+
+    Exit 0 if all that was selected is put or could be, 3 if some stays, 1 if the stream or the store refuses.
+    """
+    from auditlake.ledger import open_ledger, read_ledger
+    from auditlake.redrive import Doing
+    from auditlake.redrive import redrive as put_again
+    from auditlake.selection import selection
+    from auditlake.send import Interrupt
+
+    if yes and dry_run:
+        raise RedriveError("--yes and --dry-run exclude each other; give one of them.")
+    repair = _repair(mapping, through)
+    selected = selection(types, codes, event_types, event_ids, since, until)
+    place = open_place(data, plan, bucket, endpoint, region, ledger)
+    target = _target(place, bucket, stream, endpoint, region, url, token) if yes else None
+    with err.status("listing error objects"):
+        objects = [found for found in place.store.objects() if selected.takes_object(found)]
+    what = "putting again" if yes else "looking"
+    with (
+        Interrupt() as interrupt,
+        open_ledger(place.ledger) if yes else read_ledger(place.ledger) as opened,
+        progress(err, objects, what) as advance,
+    ):
+        doing = Doing(
+            target,
+            repair,
+            checked=not unchecked,
+            sample=sample,
+            sleep=interrupt.sleep,
+            jitter=lambda most: random.uniform(0, most),  # noqa: S311 - no secret
+            stop=lambda: interrupt.requested,
+            advance=advance,
+        )
+        try:
+            summary = put_again(place.store, objects, selected, opened, doing)
+        except RedriveError as error:
+            # Ctrl-C ends the command of --through as well; that is no fault of it.
+            if not interrupt.requested:
+                raise
+            err.print(f"Interrupted: {error}", markup=False, soft_wrap=True)
+            raise typer.Exit(INTERRUPTED) from None
+    if as_json:
+        print_json(_summary_content(summary, yes))
+    else:
+        _print_summary(summary, yes, place.ledger)
+    raise typer.Exit(INTERRUPTED if summary.interrupted else OPEN if summary.staying else 0)
+
+
+def _repair(mapping: str | None, through: str | None) -> "Repair | None":
+    from auditlake.mapping import load_mapping
+    from auditlake.repair import by_command, by_mapping
+
+    if mapping and through:
+        raise RedriveError("--map and --through exclude each other; give one of them.")
+    if mapping:
+        return by_mapping(load_mapping(mapping))
+    return by_command(through) if through else None
+
+
+def _target(
+    place: Place,
+    bucket: str | None,
+    stream: str | None,
+    endpoint: str | None,
+    region: str | None,
+    url: str,
+    token: str | None,
+) -> "Target":
+    """Return where to put: what lies in a bucket goes to AWS, what lies in a data directory to the running runtime."""
+    from auditlake.redrive import Target
+    from auditlake.stream_client import firehose_client, runtime_client
+
+    if bucket is not None:
+        name = stream or place.plan.stream.name
+        return Target(name, firehose_client(name, endpoint, region))
+    if stream is not None:
+        raise RedriveError("--stream is for --bucket; the events of a data directory go to the runtime at --url.")
+    running = control.get_status(url, token)["stream"]
+    if running != place.plan.stream.name:
+        raise RedriveError(
+            f"The runtime at {url} runs the stream {running}, and these events are of {place.plan.stream.name}: give "
+            "its address with --url, or its plan with --plan."
+        )
+    return Target(running, runtime_client(url, token, place.plan.region))
+
+
+def _summary_content(summary: "Summary", put: bool) -> dict[str, Any]:
+    by_failure = [
+        {"error_type": kind, "error_code": code, "outcome": outcome, "events": count}
+        for (kind, code, outcome), count in sorted(summary.by_failure.items())
+    ]
+    stays = [{"reason": reason, **vars(one)} for reason, one in summary.stays.items()]
+    samples = [
+        {"from": place, "event_id": event.event_id, "event": event.body.decode("utf-8", "replace")}
+        for place, event in summary.samples
+    ]
+    known = {name: value for name, value in vars(summary).items() if name not in ("stays", "by_failure", "samples")}
+    return {
+        "put": put,
+        **known,
+        "staying": summary.staying,
+        "by_failure": by_failure,
+        "stays": stays,
+        "samples": samples,
+    }
+
+
+def _print_summary(summary: "Summary", put: bool, ledger: Path) -> None:
+    from auditlake.render import visible
+
+    kinds = sorted({(kind, code) for kind, code, _ in summary.by_failure})
+    done = "sent" if put else "ready"
+    if kinds:
+        table = Table("type", "code", title="Put again" if put else "Would be put again", title_justify="left")
+        for name in (done, "already", "stays"):
+            table.add_column(name, justify="right")
+        for kind, code in kinds:
+            counts = [f"{summary.by_failure[kind, code, outcome]:,}" for outcome in (done, "already", "stays")]
+            table.add_row(Text(visible(kind)), Text(visible(code)), *counts)
+        out.print(table)
+    for where, event in summary.samples:
+        shown = visible(event.body.decode("utf-8", "replace"))
+        out.print(Text(f"  {visible(event.event_id)} from {visible(where)}\n  {shown}\n"), soft_wrap=True)
+    for reason, one in summary.stays.items():
+        sentence = f"{one.events:,} stay, the first in {one.first}: {reason}"
+        err.print(visible(sentence), markup=False, soft_wrap=True)
+    for sentence in _closing(summary, put, ledger):
+        err.print(sentence, markup=False, soft_wrap=True)
+
+
+def _closing(summary: "Summary", put: bool, ledger: Path) -> Iterator[str]:
+    repaired = f", {summary.repaired:,} of them repaired" if summary.repaired else ""
+    already = f" {summary.already:,} were put before." if summary.already else ""
+    if not put:
+        yield f"{summary.ready:,} of {summary.events:,} events would be put{repaired}.{already} Nothing was put."
+        if summary.ready:
+            yield "To put them: the same command with --yes."
+        return
+    of = f"{summary.sent:,} of {summary.events:,} events"
+    yield f"{of} were put, in {summary.sent_records:,} records{repaired}.{already} The ledger is {ledger}."
+    if summary.sent:
+        yield "What fails again appears as a new error object, once the stream has delivered: auditlake errors tells."
+    if summary.interrupted:
+        yield "Interrupted: the same command goes on where this stopped."

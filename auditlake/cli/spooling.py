@@ -1,0 +1,120 @@
+"""`auditlake spool`: what a service's spool holds, and sending it without the service."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from auditlake import control
+from auditlake.cli.shared import JsonOption, TokenOption, UrlOption, app, err, out, print_json
+
+if TYPE_CHECKING:
+    from auditlake.client.status import SpoolStatus
+
+spool_app = typer.Typer(help="What a service's spool holds, and sending it without the service.", no_args_is_help=True)
+app.add_typer(spool_app, name="spool")
+
+SpoolArgument = Annotated[Path, typer.Argument(help="The spool's directory, as the service names it to AuditClient.")]
+
+
+@spool_app.command("status", epilog="Example: auditlake spool status /var/spool/shop-audit --strict")
+def spool_status(
+    spool: SpoolArgument,
+    as_json: JsonOption = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 2 if events were refused or bytes are damaged.")
+    ] = False,
+) -> None:
+    """Show what waits, since when, and what is put aside."""
+    from auditlake.client.status import spool_status as look
+
+    status = look(spool, datetime.now(UTC))
+    if as_json:
+        print_json(asdict(status) | {"oldest": status.oldest.isoformat() if status.oldest else None})
+    else:
+        out.print(_view(status))
+    put_aside = status.dead_lettered or status.damaged or status.unread_damage
+    raise typer.Exit(2 if strict and put_aside else 0)
+
+
+def _view(status: "SpoolStatus") -> Table:
+    table = Table(title=f"Spool {status.spool}", show_header=False, title_justify="left")
+    table.add_row("waiting", f"{status.pending:,} events", f"{status.pending_bytes:,} bytes")
+    if status.oldest is not None:
+        table.add_row("the oldest", f"{status.oldest:%Y-%m-%d %H:%M:%S} UTC", f"{status.oldest_age_s:,.0f} s ago")
+    table.add_row("dead letters", f"{status.dead_lettered:,} events", "auditlake spool dead-letters")
+    table.add_row("damaged", f"{status.damaged:,} places", "damaged.ndjson in the spool")
+    if status.unread_damage:
+        table.add_row("damaged, still to be put aside", f"{status.unread_damage:,} places", "")
+    return table
+
+
+@spool_app.command("dead-letters", epilog="Example: auditlake spool dead-letters SPOOL --events > mend.ndjson")
+def spool_dead_letters(
+    spool: SpoolArgument,
+    events: Annotated[
+        bool, typer.Option("--events", help="Print the events only, one a line, to mend them and send them.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the events that the endpoint refused, each with its reason."""
+    from auditlake.client.put_aside import dead_letters
+    from auditlake.client.spool import segments
+    from auditlake.render import visible
+
+    segments(spool)  # says that there is no such spool
+    letters = dead_letters(spool)
+    if events:
+        for letter in letters:
+            print(bytes(letter.event).decode())  # noqa: T201 - JSON goes out as it is, never wrapped
+    elif as_json:
+        print_json([{"id": one.id, "reason": one.reason, "refused_at": one.refused_at.isoformat()} for one in letters])
+    else:
+        table = Table("event", "refused at", "reason")
+        for letter in letters:
+            at = f"{letter.refused_at:%Y-%m-%d %H:%M:%S}"
+            table.add_row(Text(visible(letter.id or "without an id")), at, Text(visible(letter.reason)))
+        out.print(table)
+
+
+@spool_app.command("send", epilog="Example: auditlake spool send /var/spool/shop-audit --url https://audit.example.com")
+def spool_send(
+    spool: SpoolArgument,
+    url: UrlOption = control.DEFAULT_URL,
+    token: TokenOption = None,
+    auth: Annotated[Literal["sigv4"] | None, typer.Option(help="sigv4 signs with your AWS credentials.")] = None,
+    region: Annotated[
+        str | None, typer.Option(help="For --auth sigv4: the API's region; else that of its host name or your profile.")
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(help="Stop after so many seconds; without it, it goes on until all is sent.", min=0)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Send what a spool holds, when the service that wrote it does not run; exit 0 only if every event was accepted."""
+    from auditlake.client.drain import drain_spool
+    from auditlake.client.post import Connection, authentication
+    from auditlake.client.status import spool_status as look
+
+    waiting = look(spool, datetime.now(UTC)).pending
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with (
+        Connection(url, authentication(url, token, auth, region), timeout_s=60.0) as connection,
+        Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress,
+    ):
+        task = progress.add_task("sending", total=waiting)
+        drained = drain_spool(
+            spool, connection, timeout_s=timeout, advance=lambda count: progress.update(task, completed=count)
+        )
+    if as_json:
+        print_json(asdict(drained))
+    else:
+        err.print(f"{drained.accepted:,} events accepted, {drained.refused:,} refused.", markup=False)
+        if drained.left_bytes:
+            err.print(f"{drained.left_bytes:,} bytes wait still: {drained.problem or 'the time is over'}", markup=False)
+    raise typer.Exit(1 if drained.refused or drained.left_bytes else 0)
