@@ -293,12 +293,19 @@ def test_a_stream_that_does_not_answer_in_time_is_a_504(plan: Plan) -> None:
 def test_a_broken_template_is_the_apis_fault(plan: Plan) -> None:
     """A template that cannot be rendered answers API_CONFIGURATION_ERROR and puts nothing."""
     integration = FirehoseIntegration(
-        operation(plan, requestTemplates={"application/json": "#if($x"}), ScriptedApi(200, {})
+        operation(plan, requestTemplates={"application/json": "#set($x = $input.body - 1)"}), ScriptedApi(200, {})
     )
     with pytest.raises(GatewayError) as caught:
         asyncio.run(integration.answer(Request("POST", "/events", "", {}, EVENT, ""), context()))
 
     assert caught.value.type == "API_CONFIGURATION_ERROR"
+
+
+def test_a_template_that_cannot_be_parsed_stops_the_start(plan: Plan) -> None:
+    """The error names the method and the place, before the first event."""
+    broken = operation(plan, requestTemplates={"application/json": "#if($x"})
+    with pytest.raises(PlanError, match="template of POST /events cannot be run here: it cannot be parsed: line 1"):
+        FirehoseIntegration(broken, ScriptedApi(200, {}))
 
 
 class ScriptedProcess:

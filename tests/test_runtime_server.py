@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -24,11 +25,14 @@ from joserfc.jwk import RSAKey
 
 from auditlake.errors import AuditlakeError, PlanError
 from auditlake.runtime.authenticate import Mode
+from auditlake.runtime.buffer import Buffer
 from auditlake.runtime.plan import Function, Plan, read_resources
 from auditlake.runtime.query import run_query
-from auditlake.runtime.server import Runtime, Settings
+from auditlake.runtime.settings import Settings
+from auditlake.runtime.wiring import Runtime
 from auditlake.sigv4 import SigV4
 from tests.conftest import Running, Up
+from tests.http_servers import serving
 from tests.wire import Resource, client, write_plan
 
 EVENT = {"id": "e", "eventType": "login", "timestamp": "2026-11-24T03:00:00Z", "actor": {"userId": "u"}}
@@ -337,18 +341,19 @@ def test_a_runtime_stops_while_a_function_hangs(up: Up, tmp_path: Path, monkeypa
         assert running.process.poll() is None
     running.process.send_signal(signal.SIGINT)
     running.process.wait(timeout=30)
-    with contextlib.closing(sqlite3.connect(running.data / "buffer.sqlite")) as connection:
-        assert connection.execute("SELECT data FROM accepted").fetchall() == [(b'{"do":"hang"}',)]
+    buffer = Buffer(running.data / "buffer.sqlite")
+    assert [record.data for record in buffer.next_batch(1000, 10)] == [b'{"do":"hang"}']
+    buffer.close()
 
 
 def test_a_function_that_is_not_installed_stops_the_runtime(plan: Plan, tmp_path: Path) -> None:
     """A plan with somebody else's handler is refused by its name, before the first event."""
     transform = plan.function(plan.stream.processor.function_arn)
     other = Function(transform.name, transform.arn, "their_package.handler", {}, 3)
-    changed = Plan(**{**plan.__dict__, "functions": (other,)})
+    functions = tuple(other if function is transform else function for function in plan.functions)
 
-    with pytest.raises(PlanError, match=r"their_package\.handler"):
-        Runtime(changed, Settings(tmp_path, "127.0.0.1", 0, None), 0)
+    with pytest.raises(PlanError, match=r"their_package\.handler.*No module named 'their_package'"):
+        Runtime(replace(plan, functions=functions), Settings(tmp_path, "127.0.0.1", 0, None), 0)
 
 
 def test_a_start_that_failed_leaves_the_directory_free(plan: Plan, tmp_path: Path) -> None:
@@ -379,3 +384,100 @@ def test_a_forwarded_address_is_not_believed(running: Running, plan: Plan) -> No
 
     with run_query(running.data, plan, "SELECT source_ip FROM events WHERE event_id = 'forwarded'") as result:
         assert list(result.rows()) == [("127.0.0.1",)]
+
+
+def test_an_index_that_cannot_be_trusted_ends_the_process_and_loses_nothing(up: Up) -> None:
+    """It stops with exit code 1 and a sentence, and the next start has what was accepted."""
+    running = up()
+    httpx.post(f"{running.url}/events", json={**EVENT, "id": "kept"})
+    with contextlib.closing(sqlite3.connect(running.data / "buffer.sqlite", isolation_level=None)) as connection:
+        connection.execute("DROP TABLE answered")
+    assert httpx.post(f"{running.url}/_auditlake/flush").status_code == httpx.codes.SERVICE_UNAVAILABLE
+    assert running.process.stdout is not None
+    said = " ".join(running.process.stdout.read().split())
+
+    assert running.process.wait(timeout=30) == 1
+    assert "What was accepted is in the journal; start auditlake again, which recovers it." in said
+    assert "Traceback" not in said
+    again = up(data=running.data)
+    assert again.flush()["rows"] == 1
+    told = again.auditlake("status").stdout
+    assert "The last process did not stop cleanly; recovered from the buffer: 1 accepted record" in told
+
+
+def test_a_stop_lets_an_open_batch_finish(up: Up, plan: Plan) -> None:
+    """A batch that is under way when SIGTERM comes is answered 202 and stored; who connects meanwhile is refused."""
+    running = up()
+    address = (str(urlsplit(running.url).hostname), int(urlsplit(running.url).port or 0))
+    body = json.dumps([{**EVENT, "id": f"open-{number}"} for number in range(300)]).encode()
+    head = f"POST /events/batch HTTP/1.1\r\nhost: x.localhost\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+    with socket.create_connection(address, timeout=60) as connection:
+        connection.sendall(head + body[:-1])
+        assert httpx.get(f"{running.url}/health").status_code == httpx.codes.OK
+        running.process.send_signal(signal.SIGTERM)
+        while is_open(address):
+            assert running.process.poll() is None
+        connection.sendall(body[-1:])
+        received = b""
+        while part := connection.recv(65_536):
+            received += part
+    output, _ = running.process.communicate(timeout=60)
+
+    assert received.startswith(b"HTTP/1.1 202 "), received
+    assert json.loads(received.partition(b"\r\n\r\n")[2])["accepted"] == 300
+    assert running.process.returncode == 0, output
+    with run_query(running.data, plan, "SELECT count(*) FROM events WHERE event_id LIKE 'open-%'") as result:
+        assert list(result.rows()) == [(300,)]
+
+
+def is_open(address: tuple[str, int]) -> bool:
+    """Whether somebody listens."""
+    try:
+        with socket.create_connection(address, timeout=5):
+            return True
+    except OSError:
+        return False
+
+
+def test_the_functions_listener_takes_nothing_but_their_key(plan: Plan, tmp_path: Path) -> None:
+    """On it there is no API and no control, and no producer's key, nor none, may put."""
+    with serving(plan, tmp_path) as served:
+        wire = "http://{}:{}".format(*served.runtime.wire_listener.getsockname())
+        for path in ("/events", "/health", "/_auditlake/flush"):
+            assert httpx.post(wire + path, json=EVENT).json()["__type"] == "UnknownOperationException"
+        target = {"x-amz-target": "Firehose_20150804.PutRecord"}
+        assert httpx.post(wire, json={}, headers=target).json()["__type"] == "MissingAuthenticationTokenException"
+        client = boto3.client(
+            "firehose",
+            endpoint_url=wire,
+            region_name=plan.region,
+            aws_access_key_id="any",
+            aws_secret_access_key="any",  # noqa: S106 - the runtime knows no such key
+        )
+        with pytest.raises(ClientError, match="InvalidSignatureException"):
+            client.put_record(DeliveryStreamName=plan.stream.name, Record={"Data": b"{}"})
+        assert httpx.post(f"{served.url}/events/batch", json=[EVENT]).json()["accepted"] == 1
+
+
+@pytest.mark.parametrize(
+    ("handler", "words"),
+    [
+        ("lambda_src.transform.handler.nope", "no attribute 'nope'"),
+        ("lambda_src.transform.handler.logger", "logger is no function"),
+        ("lambda_src.gone.handle", "No module named 'lambda_src.gone'"),
+    ],
+    ids=["name", "kind", "module"],
+)
+def test_a_handler_that_cannot_be_loaded_stops_the_start(plan: Plan, tmp_path: Path, handler: str, words: str) -> None:
+    """The function, its handler and the reason are named before the first event."""
+    transform = plan.function(plan.stream.processor.function_arn)
+    functions = tuple(replace(one, handler=handler) if one is transform else one for one in plan.functions)
+    with pytest.raises(PlanError, match=f"auditlake-transform has the handler {handler}.*{words}"):
+        Runtime(replace(plan, functions=functions), Settings(tmp_path, "127.0.0.1", 0, None), 0)
+
+
+def test_a_handler_that_lacks_its_settings_stops_the_start(plan: Plan, tmp_path: Path) -> None:
+    """What the function itself says while it loads is passed on."""
+    functions = tuple(replace(one, environment={}) for one in plan.functions)
+    with pytest.raises(PlanError, match=r"cannot be loaded here: .*The environment variable"):
+        Runtime(replace(plan, functions=functions), Settings(tmp_path, "127.0.0.1", 0, None), 0)

@@ -8,11 +8,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from auditlake.errors import PlanError
 from auditlake.runtime.exchange import GatewayError, Operation, Request, parameters
 from auditlake.runtime.plan import Plan
-from auditlake.runtime.validate import NOT_VALIDATED, Validator, compile_model
+from auditlake.runtime.validate import NOT_VALIDATED, Validator, _complaints, body_reader, compile_model
 from tests.json_schema_suite import Case, cases
 
 GOOD = {"eventType": "login", "timestamp": "2026-11-24T03:00:00Z", "actor": {"userId": "u"}}
@@ -219,3 +221,55 @@ def test_the_official_suite_of_draft_4_passes(suite: list[Case]) -> None:
     assert wrong == []
     assert len(suite) == 863
     assert refused == {"http://localhost:1234/": 17, "exclusiveMinimum": 7, "maxItems": 15, "minItems": 4}
+
+
+JSON_VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-9, 9), st.sampled_from(["", "x", "2026-11-24T03:00:00Z", "é"])),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.sampled_from(["eventType", "timestamp", "actor", "userId", "role", "id", "x"]), inner),
+    ),
+    max_leaves=12,
+)
+
+
+@settings(deadline=None, max_examples=50)
+@given(JSON_VALUES, st.sampled_from([None, 2]))
+def test_what_a_model_does_not_look_at_changes_nothing(plan: Plan, body: object, indent: int | None) -> None:
+    """The complaints are those about the whole body, though only what the model looks into is decoded."""
+    document = plan.api.document
+    model = compile_model({"$ref": "#/components/schemas/Event"}, document["components"])
+    whole = ", ".join(_complaints(list(model.iter_errors(body))))
+
+    small = json.dumps(body, indent=indent, ensure_ascii=False).encode()
+    for sent in (small, small + b" " * 20_000):
+        assert complaint(plan, sent) == (f"BAD_REQUEST_BODY: [{whole}]" if whole else None)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"additionalProperties": False},
+        {"items": {"type": "string"}},
+        {"enum": [[1]]},
+        {"maxProperties": 1},
+        {"$ref": "#/components/schemas/A"},
+    ],
+    ids=lambda schema: next(iter(schema)),
+)
+def test_a_model_that_looks_deeper_is_given_everything(schema: dict[str, Any]) -> None:
+    """With any keyword that looks at what else a value holds, the whole value is decoded."""
+    components = {"schemas": {"A": {"properties": {"b": {"$ref": "#/components/schemas/A"}}, "not": {}}}}
+    body = b'{"a": {"b": [1, {"c": "d"}]}}'
+    read = body_reader({"properties": {"a": schema}}, components)
+
+    assert read(memoryview(body)) == json.loads(body)
+
+
+def test_a_body_that_is_cut_where_nobody_looks_is_no_json(plan: Plan) -> None:
+    """All of the body must be JSON and UTF-8, also where the model says nothing."""
+    good = changed(details={"a": [1, {"b": "c"}]})
+    assert complaint(plan, good) is None
+    assert complaint(plan, good.replace(b'"c"', b"1e999")) is None, "its exact bytes are kept"
+    for broken in (good.replace(b'"c"', b'"c'), good.replace(b"[1,", b"[1,,"), good[:-1], good.replace(b"c", b"\xff")):
+        assert "the body is not JSON" in str(complaint(plan, broken)), broken

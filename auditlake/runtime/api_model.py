@@ -1,12 +1,13 @@
 """Requests of an AWS API, read by the service model that AWS publishes and botocore ships.
 
 The model knows each operation's members, their types and their limits; a request that breaks one is refused in the
-words that AWS uses for all its services.
+words that AWS uses for all its services. The model is read once: what is left of it is a function for each shape.
 """
 
 import binascii
 import re
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -19,6 +20,9 @@ from auditlake.runtime.exchange import Response
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
 
+Reader = Callable[[Any, str, list[str]], Any]
+"""Reads a value of a shape at a path; adds to the list which limits are broken, raises ApiError for a wrong type."""
+
 
 class ApiError(Exception):
     """An error of the API: its AWS code, message and HTTP status."""
@@ -30,11 +34,11 @@ class ApiError(Exception):
         self.status = status
 
 
-def request_shapes(service: str, operations: Iterable[str]) -> dict[str, Shape]:
-    """Return the shape of the request of each operation of a service, e.g. of `PutRecord` of `firehose`."""
+def request_shapes(service: str, operations: Iterable[str]) -> dict[str, Reader]:
+    """Return what reads the request of each operation of a service, e.g. of `PutRecord` of `firehose`."""
     model = ServiceModel(Loader().load_service_model(service, "service-2"), service)
     shapes = {operation: model.operation_model(operation).input_shape for operation in operations}
-    return {operation: shape for operation, shape in shapes.items() if shape is not None}
+    return {operation: _reader(shape) for operation, shape in shapes.items() if shape is not None}
 
 
 def response(content: Mapping[str, Any], request_id: str, status: int = 200) -> Response:
@@ -48,7 +52,7 @@ def error_response(error: ApiError, request_id: str) -> Response:
     return response({"__type": error.code, "message": error.message}, request_id, error.status)
 
 
-def read_request(shape: Shape, body: bytes | str) -> dict[str, Any]:
+def read_request(shape: Reader, body: bytes | str) -> dict[str, Any]:
     """Return the parameters of a request, blobs decoded; raises ApiError.
 
     A member of the wrong type is a SerializationException, limits that are broken are one ValidationException that
@@ -61,32 +65,25 @@ def read_request(shape: Shape, body: bytes | str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ApiError("SerializationException", "The request is not a JSON object")
     broken: list[str] = []
-    parameters: dict[str, Any] = _read(shape, document, "", broken)
+    parameters: dict[str, Any] = shape(document, "", broken)
     if broken:
         count = f"{len(broken)} validation error{'s' if len(broken) > 1 else ''} detected: "
         raise ApiError("ValidationException", count + "; ".join(broken))
     return parameters
 
 
-def _read(shape: Shape, value: object, path: str, broken: list[str]) -> Any:  # noqa: ANN401 - any JSON
+def _reader(shape: Shape) -> Reader:
     match shape.type_name:
         case "structure":
-            return _structure(shape, _typed(value, dict, path), path, broken)
+            return _structure_reader(shape)
         case "list":
-            items = _typed(value, list, path)
-            _check_size(shape, len(items), f"Value at '{path}'", broken)
-            member: Shape = shape.member  # type: ignore[attr-defined]  # a ListShape
-            return [_read(member, item, f"{path}.{place}.member", broken) for place, item in enumerate(items, 1)]
+            return _list_reader(shape)
         case "blob":
-            return _blob(shape, value, path, broken)
+            return _blob_reader(shape)
         case "integer":
-            number = _typed(value, int, path)
-            _check_range(shape, number, path, broken)
-            return number
+            return _integer_reader(shape)
         case _:
-            text = _typed(value, str, path)
-            _check_text(shape, text, path, broken)
-            return text
+            return _text_reader(shape)
 
 
 def _typed(value: object, kind: type, path: str) -> Any:  # noqa: ANN401 - of the type asked for
@@ -95,24 +92,77 @@ def _typed(value: object, kind: type, path: str) -> Any:  # noqa: ANN401 - of th
     return value
 
 
-def _structure(shape: Shape, value: Mapping[str, Any], path: str, broken: list[str]) -> dict[str, Any]:
-    read: dict[str, Any] = {}
-    for name, member in shape.members.items():  # type: ignore[attr-defined]  # a StructureShape
-        place = f"{path}.{name[0].lower()}{name[1:]}".removeprefix(".")
-        if value.get(name) is not None:
-            read[name] = _read(member, value[name], place, broken)
-        elif name in shape.required_members:
-            broken.append(f"Value null at '{place}' failed to satisfy constraint: Member must not be null")
+def _structure_reader(shape: Shape) -> Reader:
+    required = frozenset(shape.required_members)
+    members = [
+        (name, f"{name[0].lower()}{name[1:]}", name in required, _reader(member))
+        for name, member in shape.members.items()  # type: ignore[attr-defined]  # a StructureShape
+    ]
+
+    def read(value: Any, path: str, broken: list[str]) -> dict[str, Any]:  # noqa: ANN401 - any JSON
+        given = _typed(value, dict, path)
+        found: dict[str, Any] = {}
+        for name, shown, is_required, read_member in members:
+            member = given.get(name)
+            if member is not None:
+                found[name] = read_member(member, f"{path}.{shown}" if path else shown, broken)
+            elif is_required:
+                place = f"{path}.{shown}" if path else shown
+                broken.append(f"Value null at '{place}' failed to satisfy constraint: Member must not be null")
+        return found
+
     return read
 
 
-def _blob(shape: Shape, value: object, path: str, broken: list[str]) -> bytes:
-    try:
-        data: bytes = pybase64.b64decode(_typed(value, str, path), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise ApiError("SerializationException", f"{path} is not base64: {error}") from None
-    _check_size(shape, len(data), f"Value at '{path}'", broken)
-    return data
+def _list_reader(shape: Shape) -> Reader:
+    read_member = _reader(shape.member)  # type: ignore[attr-defined]  # a ListShape
+
+    def read(value: Any, path: str, broken: list[str]) -> list[Any]:  # noqa: ANN401 - any JSON
+        items = _typed(value, list, path)
+        _check_size(shape, len(items), f"Value at '{path}'", broken)
+        return [read_member(item, f"{path}.{place}.member", broken) for place, item in enumerate(items, 1)]
+
+    return read
+
+
+def _blob_reader(shape: Shape) -> Reader:
+    def read(value: Any, path: str, broken: list[str]) -> bytes:  # noqa: ANN401 - any JSON
+        try:
+            data: bytes = pybase64.b64decode(_typed(value, str, path), validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise ApiError("SerializationException", f"{path} is not base64: {error}") from None
+        _check_size(shape, len(data), f"Value at '{path}'", broken)
+        return data
+
+    return read
+
+
+def _integer_reader(shape: Shape) -> Reader:
+    def read(value: Any, path: str, broken: list[str]) -> int:  # noqa: ANN401 - any JSON
+        number: int = _typed(value, int, path)
+        _check_range(shape, number, path, broken)
+        return number
+
+    return read
+
+
+def _text_reader(shape: Shape) -> Reader:
+    limits = shape.metadata
+    smallest, largest = limits.get("min", 0), limits.get("max", sys.maxsize)
+    pattern = _pattern(limits["pattern"]) if "pattern" in limits else None
+    allowed = limits.get("enum")
+
+    def read(value: Any, path: str, broken: list[str]) -> str:  # noqa: ANN401 - any JSON
+        text: str = _typed(value, str, path)
+        if (
+            not smallest <= len(text) <= largest
+            or (pattern is not None and not pattern.fullmatch(text))
+            or (allowed and text not in allowed)
+        ):
+            _check_text(shape, text, path, broken)
+        return text
+
+    return read
 
 
 def _check_size(shape: Shape, size: int, subject: str, broken: list[str]) -> None:

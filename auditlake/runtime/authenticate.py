@@ -20,7 +20,14 @@ from joserfc.jwk import KeySet
 
 from auditlake.errors import AuditlakeError, PlanError
 from auditlake.runtime.exchange import GatewayError, Operation, Request
-from auditlake.runtime.signature import MISMATCH, NO_TOKEN, AccessKey, load_access_keys, verify_signature
+from auditlake.runtime.signature import (
+    MISMATCH,
+    NO_TOKEN,
+    AccessKey,
+    load_access_keys,
+    read_signature,
+    verify_signature,
+)
 
 
 class Mode(StrEnum):
@@ -42,8 +49,24 @@ class Caller:
 NOBODY = Caller()
 """The caller where nobody asked."""
 
-Check = Callable[[Request], Caller]
-"""Recognises the caller of a request; raises GatewayError."""
+
+@dataclass(frozen=True)
+class Check:
+    """Recognises the caller of a request, as far as that goes by its head before its body is read."""
+
+    head: Callable[[Request], Caller | None]
+    """Gives the caller, or None where only the whole request tells; raises GatewayError."""
+    whole: Callable[[Request], Caller]
+    """Gives the caller by the whole request; raises GatewayError."""
+
+    def __call__(self, request: Request) -> Caller:
+        """Recognise the caller of a whole request; raises GatewayError."""
+        return self.head(request) or self.whole(request)
+
+
+def _head_check(check: Callable[[Request], Caller]) -> Check:
+    """Return a check that the head alone decides."""
+    return Check(check, check)
 
 
 @dataclass(frozen=True)
@@ -138,7 +161,7 @@ def check_of(
     """
     scheme, scopes = _scheme(operation, document)
     if scheme is None or authentication.mode is Mode.NONE:
-        return lambda _: NOBODY
+        return _head_check(lambda _: NOBODY)
     kind = str(scheme.get("x-amazon-apigateway-authtype", "")).lower()
     if kind not in ("awssigv4", "cognito_user_pools"):
         raise PlanError(
@@ -182,7 +205,7 @@ def _bearer_check(authentication: Authentication, *, cognito: bool) -> Check:
             raise GatewayError("MISSING_AUTHENTICATION_TOKEN", NO_TOKEN)
         raise GatewayError("INVALID_SIGNATURE", MISMATCH)
 
-    return check
+    return _head_check(check)
 
 
 @dataclass(frozen=True)
@@ -196,7 +219,10 @@ class MethodResource:
 
 
 def _iam_check(keys: Mapping[str, AccessKey], resource: MethodResource, clock: Callable[[], float]) -> Check:
-    def check(request: Request) -> Caller:
+    def head(request: Request) -> None:
+        read_signature(request, keys, "execute-api", resource.region, clock())
+
+    def whole(request: Request) -> Caller:
         key = verify_signature(request, keys, "execute-api", resource.region, clock())
         called = f"{request.method}{request.path}"
         if not any(fnmatchcase(called, pattern) for pattern in key.allowed):
@@ -216,7 +242,7 @@ def _iam_check(keys: Mapping[str, AccessKey], resource: MethodResource, clock: C
             }
         )
 
-    return check
+    return Check(head, whole)
 
 
 def _cognito_check(
@@ -254,7 +280,7 @@ def _cognito_check(
             raise GatewayError("UNAUTHORIZED", "Unauthorized")
         return Caller(claims={name: _claim_text(value) for name, value in claims.items()})
 
-    return check
+    return _head_check(check)
 
 
 def issuer(user_pool_arn: str) -> str:

@@ -4,9 +4,13 @@ import asyncio
 import base64
 import json
 import re
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import parse_qs
+
+import msgspec
 
 from auditlake.errors import PlanError
 from auditlake.runtime import vtl
@@ -106,6 +110,7 @@ class Responses:
         self._declared = frozenset(str(status) for status in operation.definition.get("responses", {}))
         self._responses: Mapping[str, Mapping[str, Any]] = operation.integration.get("responses", {})
         self._patterns: list[tuple[re.Pattern[str], Mapping[str, Any]]] = []
+        self._by_status: dict[int, _Mapping] = {}
         for pattern, response in self._responses.items():
             if pattern != "default":
                 self._patterns.append((_pattern(operation, pattern), response))
@@ -119,7 +124,7 @@ class Responses:
             for template in response.get("responseTemplates", {}).values():
                 check_template(operation, template)
 
-    def map(self, status: int, body: str, context: Mapping[str, Any]) -> Response:
+    def map(self, status: int, body: str, context: dict[str, Any]) -> Response:
         """Return the response to the client for the integration's status and body.
 
         `selectionPattern` is a regular expression that the whole status must match (F4, documented; that the first of
@@ -129,27 +134,47 @@ class Responses:
         Raises:
             GatewayError: nothing matches, the status is not declared, or the template is wrong.
         """
-        matching = [response for pattern, response in self._patterns if pattern.fullmatch(str(status))]
-        response = matching[0] if matching else self._responses.get("default")
-        if response is None:
-            raise GatewayError("API_CONFIGURATION_ERROR", _CONFIGURATION)
+        response = self._selected(status)
         overrides = vtl.Overrides()
-        templates = response.get("responseTemplates", {})
-        # Which template is taken for an answer that is neither kind is not documented: JSON's, else the first (F4).
-        template = templates.get("application/json") or next(iter(templates.values()), None)
-        rendered = (
-            body
-            if template is None
-            else _render(template, body, vtl.JavaMap(context, responseOverride=overrides), None, self._stage_variables)
-        )
-        headers = {"content-type": "application/json"}
-        for parameter, value in response.get("responseParameters", {}).items():
-            headers[parameter.removeprefix(_HEADER).lower()] = value[1:-1]
+        rendered = body
+        if response.template is not None:
+            context["responseOverride"] = overrides
+            rendered = _render(response.template, body, context, None, self._stage_variables)
+        headers = response.headers.copy()
         headers.update({name.lower(): str(value) for name, value in overrides["header"].items()})
-        answered = str(overrides.get("status") or response["statusCode"])
+        answered = str(overrides.get("status") or response.status)
         if answered not in self._declared:
             raise GatewayError("API_CONFIGURATION_ERROR", _CONFIGURATION)
         return Response(int(answered), rendered.strip().encode(), headers)
+
+    def _selected(self, status: int) -> "_Mapping":
+        found = self._by_status.get(status)
+        if found is None:
+            matching = [response for pattern, response in self._patterns if pattern.fullmatch(str(status))]
+            response = matching[0] if matching else self._responses.get("default")
+            if response is None:
+                raise GatewayError("API_CONFIGURATION_ERROR", _CONFIGURATION)
+            found = self._by_status[status] = _mapping(response)
+        return found
+
+
+@dataclass(frozen=True)
+class _Mapping:
+    """One integration response: its status, headers and template."""
+
+    status: str
+    headers: dict[str, str]
+    template: str | None
+
+
+def _mapping(response: Mapping[str, Any]) -> _Mapping:
+    templates = response.get("responseTemplates", {})
+    headers = {"content-type": "application/json"}
+    for parameter, value in response.get("responseParameters", {}).items():
+        headers[parameter.removeprefix(_HEADER).lower()] = value[1:-1]
+    # Which template is taken for an answer that is neither kind is not documented: JSON's, else the first (F4).
+    template = templates.get("application/json") or next(iter(templates.values()), None)
+    return _Mapping(str(response["statusCode"]), headers, template)
 
 
 def _pattern(operation: Operation, pattern: str) -> "re.Pattern[str]":
@@ -257,13 +282,19 @@ class LambdaIntegration:
 
         A function that fails, or answers in another format, is a 502 (F3, documented for the format).
         """
-        event = json.dumps(self._event(request, context)).encode()
+        event = msgspec.json.encode(self._event(request, context))
         if len(event) > MAX_EVENT_BYTES:
             # Which answer API Gateway gives when Lambda refuses an event for its size is not documented.
             raise GatewayError("REQUEST_TOO_LARGE", "Request Too Long")
-        process = await self._free.get()
+        deadline = time.monotonic() + self._limit_s
         try:
-            answer = await asyncio.to_thread(process.invoke, event, self._limit_s)
+            # The limit holds for the wait for a free process too, or a queue of requests would wait without end.
+            async with asyncio.timeout(self._limit_s):
+                process = await self._free.get()
+        except TimeoutError:
+            raise GatewayError("INTEGRATION_TIMEOUT", "Endpoint request timed out") from None
+        try:
+            answer = await asyncio.to_thread(process.invoke, event, max(0.001, deadline - time.monotonic()))
         finally:
             self._free.put_nowait(process)
         if not isinstance(answer, FunctionError):

@@ -17,6 +17,7 @@ from auditlake.runtime.buffer import Buffer
 from auditlake.runtime.describe import describe, tags
 from auditlake.runtime.exchange import Response
 from auditlake.runtime.plan import DeliveryStream
+from auditlake.runtime.shared_accept import SharedAccept
 
 TARGET_PREFIX = "Firehose_20150804."
 MAX_BATCH_BYTES = 4 * 1024 * 1024
@@ -35,6 +36,7 @@ class FirehoseApi:
         self._stream = stream
         self._buffer = buffer
         self._clock = clock
+        self._shared: SharedAccept | None = None
         self._operations: Mapping[str, Callable[[Parameters], Awaitable[dict[str, Any]]]] = {
             "PutRecord": self._put_record,
             "PutRecordBatch": self._put_record_batch,
@@ -82,11 +84,17 @@ class FirehoseApi:
 
     async def _put(self, data: Sequence[bytes]) -> list[str]:
         try:
-            sequence = await asyncio.wrap_future(self._buffer.accept(int(self._clock() * 1000), data))
+            sequence = await self._accept().accept(data)
         except StoreError as error:
             # Nothing was acknowledged; the producer keeps the records and tries again. That it is a 503 is UNV (A3).
             raise ApiError("ServiceUnavailableException", str(error), 503) from None
         return [self._buffer.record_id(seq) for seq in sequence]
+
+    def _accept(self) -> SharedAccept:
+        """Return what accepts for the running loop: requests of one loop share their syncs."""
+        if self._shared is None or self._shared.loop is not asyncio.get_running_loop():
+            self._shared = SharedAccept(self._buffer, self._clock)
+        return self._shared
 
     async def _describe(self, parameters: Parameters) -> dict[str, Any]:
         description = describe(self._stream, self._buffer.created_ms / 1000)

@@ -1,30 +1,34 @@
 """post: the HTTP front of the API: routes, size, encoding, throttle and authentication, by the plan's document."""
 
+import asyncio
 import base64
 import secrets
 import time
-import zlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Protocol
 
+from msgspec import structs
+
 from auditlake.errors import PlanError
-from auditlake.runtime.authenticate import Authentication, MethodResource, check_of
-from auditlake.runtime.exchange import GatewayError, Operation, Request, Response, parameters
+from auditlake.runtime.authenticate import Authentication, Caller, Check, MethodResource, check_of
+from auditlake.runtime.exchange import Finish, GatewayError, Operation, Request, Response, parameters
 from auditlake.runtime.gateway_responses import GatewayResponses
 from auditlake.runtime.plan import ACCOUNT_THROTTLE, Api, Throttle
 from auditlake.runtime.signature import NO_TOKEN
 from auditlake.runtime.validate import Validator
-from auditlake.runtime.vtl import Claims, JavaMap
+from auditlake.runtime.vtl_values import Claims, JavaMap
+from lambda_src.common.inflate import GZIP_OR_DEFLATE, InflateError, inflate
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
 """The largest body that API Gateway takes (F1, documented)."""
-
-
 MAX_HEADER_BYTES = 10_240
 """How long the values of all headers together may be (F1, documented)."""
+_MAX_BYTES_AT_ONCE = 64 * 1024
+"""A larger body is validated in a thread, so that other requests go on meanwhile."""
 _METHODS = frozenset({"delete", "get", "head", "options", "patch", "post", "put"})
 _IDENTITY: Mapping[str, None] = dict.fromkeys(
     (
@@ -120,38 +124,71 @@ class ApiFront:
         self._clock = clock
         self._responses = GatewayResponses(api.document, api.stage_variables)
         self._unpacks = api.document.get("x-amazon-apigateway-minimum-compression-size") is not None
-        self._operations = {(o.method, o.path): o for o in operations(api.document)}
-        self._throttles = Throttles(api, [_throttled(key) for key in self._operations])
-        self._validators = {key: Validator(api.document, o) for key, o in self._operations.items()}
+        found = {(o.method, o.path): o for o in operations(api.document)}
+        self._throttles = Throttles(api, [_throttled(key) for key in found])
         given = authentication or Authentication()
-        self._checks = {k: check_of(o, api.document, given, resource, clock) for k, o in self._operations.items()}
-        self._integrations = {key: integrations(o) for key, o in self._operations.items()}
+        self._routes = {
+            key: _Route(
+                _throttled(key),
+                check_of(operation, api.document, given, resource, clock),
+                Validator(api.document, operation),
+                integrations(operation),
+            )
+            for key, operation in found.items()
+        }
 
     async def answer(self, request: Request) -> Response:
-        """Answer one request; what goes wrong is answered as API Gateway answers it."""
-        context = self._context(request)
+        """Answer one request that is there as a whole."""
+        admitted = self.admit(request)
+        return admitted if isinstance(admitted, Response) else await admitted(request)
+
+    def admit(self, head: Request) -> Response | Finish:
+        """Look at the head of a request: route, throttle, sizes and credentials, as far as these go without its body.
+
+        What goes wrong is answered as API Gateway answers it.
+        """
+        context = self._context(head)
         try:
-            key = (request.method, request.path)
-            if key not in self._operations:
+            route = self._routes.get((head.method, head.path))
+            if route is None:
                 # API Gateway looks for a method before it looks at credentials, and says so in these words (F3).
                 raise GatewayError("MISSING_AUTHENTICATION_TOKEN", NO_TOKEN)
-            if not self._throttles.take(_throttled(key)):
+            if not self._throttles.take(route.throttled):
                 raise GatewayError("THROTTLED", "Too Many Requests")
-            _check_sizes(request)
-            caller = self._checks[key](request)
-            context["identity"].update(caller.identity)
-            if caller.claims:
-                context["authorizer"]["claims"] = Claims(caller.claims)
-            request = self._unpacked(request)
-            self._validators[key].check(request, parameters(request))
-            response = await self._integrations[key].answer(request, context)
+            _check_head_sizes(head)
+            caller = route.check.head(head)
+        except GatewayError as error:
+            return self._with_ids(self._responses.answer(error, context, parameters(head)), context)
+
+        async def finish(request: Request) -> Response:
+            return await self._finish(route, context, caller, request)
+
+        return finish
+
+    async def _finish(
+        self, route: "_Route", context: dict[str, Any], caller: Caller | None, request: Request
+    ) -> Response:
+        try:
+            if len(request.body) > MAX_BODY_BYTES:
+                raise GatewayError("REQUEST_TOO_LARGE", "Request Too Long")
+            known = caller or route.check.whole(request)
+            context["identity"].update(known.identity)
+            if known.claims:
+                context["authorizer"]["claims"] = Claims(known.claims)
+            if "content-encoding" in request.headers:
+                request = await self._unpacked(request)
+            if len(request.body) > _MAX_BYTES_AT_ONCE:
+                await asyncio.to_thread(route.validator.check, request, parameters(request))
+            else:
+                route.validator.check(request, parameters(request))
+            response = await route.integration.answer(request, context)
         except GatewayError as error:
             response = self._responses.answer(error, context, parameters(request))
         return self._with_ids(response, context)
 
-    def too_large(self, request: Request) -> Response:
+    def too_large(self, head: Request) -> Response:
         """Answer a request whose body was not read to its end."""
-        context = self._context(request)
+        context = self._context(head)
         error = GatewayError("REQUEST_TOO_LARGE", "Request Too Long")
         return self._with_ids(self._responses.answer(error, context), context)
 
@@ -160,45 +197,71 @@ class ApiFront:
         ids = {"x-amzn-requestid": context["requestId"], "x-amz-apigw-id": context["extendedRequestId"]}
         return Response(response.status, response.body, {**ids, **response.headers})
 
-    def _context(self, request: Request) -> JavaMap:
+    def _context(self, head: Request) -> JavaMap:
         """Build `$context` (F2, documented): what exists here; what AWS alone has is null.
 
         That a client chooses `requestId` is documented, that it does so by x-amzn-requestid is not. `path` lacks the
         stage, because the URL here has none.
         """
         now = self._clock()
-        host = request.headers.get("host", "").rpartition(":")[0] or request.headers.get("host", "")
-        identity = {"sourceIp": request.source_ip, "userAgent": request.headers.get("user-agent")}
-        values = {
-            "accountId": self._resource.account_id,
-            "apiId": self._resource.api_id,
-            "authorizer": JavaMap(),
-            "domainName": host,
-            "domainPrefix": host.partition(".")[0],
-            "extendedRequestId": base64.urlsafe_b64encode(secrets.token_bytes(11)).decode(),
-            "httpMethod": request.method,
-            "identity": JavaMap({**_IDENTITY, **identity}),
-            "path": request.path,
-            "protocol": "HTTP/1.1",
-            "requestId": request.headers.get("x-amzn-requestid") or secrets.token_hex(16),
-            "requestTime": datetime.fromtimestamp(now, UTC).strftime("%d/%b/%Y:%H:%M:%S %z"),
-            "requestTimeEpoch": int(now * 1000),
-            "resourceId": sha256(request.path.encode("utf-8", "surrogateescape")).hexdigest()[:6],
-            "resourcePath": request.path,
-            "stage": self._resource.stage,
-            "xrayTraceId": f"Root=1-{int(now):08x}-{secrets.token_hex(12)}",
-        }
-        return JavaMap(values)
+        headers = head.headers
+        host = headers.get("host", "")
+        host = host.rpartition(":")[0] or host
+        identity = JavaMap(_IDENTITY)
+        identity["sourceIp"] = head.source_ip
+        identity["userAgent"] = headers.get("user-agent")
+        chance = secrets.token_bytes(39)
+        return JavaMap(
+            accountId=self._resource.account_id,
+            apiId=self._resource.api_id,
+            authorizer=JavaMap(),
+            domainName=host,
+            domainPrefix=host.partition(".")[0],
+            extendedRequestId=base64.urlsafe_b64encode(chance[:11]).decode(),
+            httpMethod=head.method,
+            identity=identity,
+            path=head.path,
+            protocol="HTTP/1.1",
+            requestId=headers.get("x-amzn-requestid") or chance[11:27].hex(),
+            requestTime=_request_time(int(now)),
+            requestTimeEpoch=int(now * 1000),
+            resourceId=_resource_id(head.path),
+            resourcePath=head.path,
+            stage=self._resource.stage,
+            xrayTraceId=f"Root=1-{int(now):08x}-{chance[27:].hex()}",
+        )
 
-    def _unpacked(self, request: Request) -> Request:
+    async def _unpacked(self, request: Request) -> Request:
         """Return the request with its body unpacked, as API Gateway does once compression is on."""
-        encoding = request.headers.get("content-encoding", "identity").strip().lower()
+        encoding = request.headers["content-encoding"].strip().lower()
         if encoding == "identity" or not self._unpacks:
             return request
         if encoding not in ("gzip", "deflate"):
             raise GatewayError("UNSUPPORTED_MEDIA_TYPE", "Unsupported Media Type")
         headers = {name: value for name, value in request.headers.items() if name != "content-encoding"}
-        return replace(request, headers=headers, body=_inflate(request.body))
+        # In a thread: a few bytes can take long to unpack, and nobody else is to wait for that.
+        body = await asyncio.to_thread(_inflate, request.body)
+        return structs.replace(request, headers=headers, body=body)
+
+
+@dataclass(frozen=True)
+class _Route:
+    """What a method of the API is made of."""
+
+    throttled: str
+    check: Check
+    validator: Validator
+    integration: Integration
+
+
+@lru_cache(maxsize=4)
+def _request_time(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%d/%b/%Y:%H:%M:%S %z")
+
+
+@lru_cache(maxsize=64)
+def _resource_id(path: str) -> str:
+    return sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:6]
 
 
 def _throttled(key: tuple[str, str]) -> str:
@@ -207,14 +270,14 @@ def _throttled(key: tuple[str, str]) -> str:
     return f"{path.strip('/')}/{method}".lstrip("/")
 
 
-def _check_sizes(request: Request) -> None:
-    """Refuse what is larger than API Gateway takes (F1, documented).
+def _check_head_sizes(head: Request) -> None:
+    """Refuse what is larger than API Gateway takes (F1, documented), if the head says so.
 
     The message for headers is one that a user quotes; its status and type are unverified.
     """
-    if sum(map(len, request.headers.values())) > MAX_HEADER_BYTES:
+    if sum(map(len, head.headers.values())) > MAX_HEADER_BYTES:
         raise GatewayError("DEFAULT_4XX", f"HTTP header is larger than {MAX_HEADER_BYTES} bytes.", status=431)
-    if len(request.body) > MAX_BODY_BYTES:
+    if int(head.headers.get("content-length") or 0) > MAX_BODY_BYTES:
         raise GatewayError("REQUEST_TOO_LARGE", "Request Too Long")
 
 
@@ -233,21 +296,11 @@ def operations(document: Mapping[str, Any]) -> list[Operation]:
 
 
 def _inflate(body: bytes) -> bytes:
-    """Unpack gzip or deflate, never to more than API Gateway's limit, so that a small body cannot fill the memory.
-
-    gzip may come in several members, as `cat a.gz b.gz` makes them: each is read, or events would be lost in silence.
-    """
-    inflated = bytearray()
-    while body and len(inflated) <= MAX_BODY_BYTES:
-        inflater = zlib.decompressobj(wbits=47)
-        try:
-            inflated += inflater.decompress(body, MAX_BODY_BYTES + 1 - len(inflated))
-        except zlib.error as error:
-            complaint = f"[the body cannot be unpacked: {error}]"
-            raise GatewayError("BAD_REQUEST_BODY", "Invalid request body", complaint) from None
-        if not inflater.eof and len(inflated) <= MAX_BODY_BYTES:
-            raise GatewayError("BAD_REQUEST_BODY", "Invalid request body", "[the packed body ends too early]")
-        body = inflater.unused_data
+    """Unpack gzip or deflate, never to more than API Gateway's limit, so that a small body cannot fill the memory."""
+    try:
+        inflated = inflate(body, MAX_BODY_BYTES, GZIP_OR_DEFLATE)
+    except InflateError as error:
+        raise GatewayError("BAD_REQUEST_BODY", "Invalid request body", f"[the packed body: {error}]") from None
     if len(inflated) > MAX_BODY_BYTES:
         raise GatewayError("REQUEST_TOO_LARGE", "Request Too Long")
-    return bytes(inflated)
+    return inflated

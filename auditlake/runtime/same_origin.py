@@ -6,6 +6,7 @@ Origin and Sec-Fetch-Site where the page is from, and in Host by which name it f
 asked for, a page does not have it, and nothing is checked.
 """
 
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -37,6 +38,7 @@ def refusal(request: Request) -> str | None:
     return None
 
 
+@lru_cache(maxsize=64)
 def _is_local(host: str) -> bool:
     """Whether a Host header is an address, which no name server can bind anew, or localhost."""
     try:

@@ -104,6 +104,36 @@ def _expiration(path: Path, section: configparser.SectionProxy) -> datetime | No
     return expires
 
 
+@dataclass(frozen=True)
+class Signed:
+    """What a request's head says about its signature: who may have signed it, when, over what."""
+
+    key: AccessKey
+    timestamp: datetime
+    signed_headers: tuple[str, ...]
+    signature: str
+
+
+def read_signature(request: Request, keys: Mapping[str, AccessKey], service: str, region: str, now: float) -> Signed:
+    """Return what the head of a request says, as far as it can be checked before the body is there.
+
+    The arguments and what is raised are those of `verify_signature`.
+    """
+    given = _authorization(request)
+    timestamp = _timestamp(request)
+    _check_time(timestamp, datetime.fromtimestamp(now, UTC))
+    key_id = _check_scope(given["Credential"], timestamp, service, region)
+    key = keys.get(key_id)
+    if key is None:
+        raise GatewayError("INVALID_SIGNATURE", _UNKNOWN_KEY)
+    if key.expiration is not None and key.expiration.timestamp() <= now:
+        raise GatewayError("EXPIRED_TOKEN", "The security token included in the request is expired")
+    token = request.headers.get("x-amz-security-token", "")
+    if not hmac.compare_digest(token.encode(), (key.session_token or "").encode()):
+        raise GatewayError("INVALID_SIGNATURE", _UNKNOWN_KEY)
+    return Signed(key, timestamp, tuple(given["SignedHeaders"].split(";")), given["Signature"])
+
+
 def verify_signature(
     request: Request, keys: Mapping[str, AccessKey], service: str, region: str, now: float
 ) -> AccessKey:
@@ -124,22 +154,11 @@ def verify_signature(
             INVALID_SIGNATURE (documented; for an unknown key unverified), EXPIRED_TOKEN (documented). Messages are
             those that users quote.
     """
-    given = _authorization(request)
-    timestamp = _timestamp(request)
-    _check_time(timestamp, datetime.fromtimestamp(now, UTC))
-    key_id = _check_scope(given["Credential"], timestamp, service, region)
-    key = keys.get(key_id)
-    if key is None:
-        raise GatewayError("INVALID_SIGNATURE", _UNKNOWN_KEY)
-    if key.expiration is not None and key.expiration.timestamp() <= now:
-        raise GatewayError("EXPIRED_TOKEN", "The security token included in the request is expired")
-    token = request.headers.get("x-amz-security-token", "")
-    if not hmac.compare_digest(token.encode(), (key.session_token or "").encode()):
-        raise GatewayError("INVALID_SIGNATURE", _UNKNOWN_KEY)
-    expected = _signature(request, given["SignedHeaders"].split(";"), timestamp, key, service, region)
-    if not hmac.compare_digest(expected.encode(), given["Signature"].encode()):
+    signed = read_signature(request, keys, service, region, now)
+    expected = _signature(request, signed, service, region)
+    if not hmac.compare_digest(expected.encode(), signed.signature.encode()):
         raise GatewayError("INVALID_SIGNATURE", MISMATCH)
-    return key
+    return signed.key
 
 
 def _authorization(request: Request) -> dict[str, str]:
@@ -241,15 +260,13 @@ class _Recalculated(SigV4Auth):
         return sha256(self._body).hexdigest()
 
 
-def _signature(
-    request: Request, signed_headers: list[str], timestamp: datetime, key: AccessKey, service: str, region: str
-) -> str:
+def _signature(request: Request, signed: Signed, service: str, region: str) -> str:
     """Return the signature that the request should carry."""
     stated = request.headers.get("x-amz-content-sha256")
     if stated is not None and stated != sha256(request.body).hexdigest():
         raise GatewayError("INVALID_SIGNATURE", MISMATCH)
     query = [pair.partition("=") for pair in request.query.split("&") if pair]
-    headers = {name: request.headers.get(name, "") for name in signed_headers}
+    headers = {name: request.headers.get(name, "") for name in signed.signed_headers}
     calculated = AWSRequest(
         method=request.method,
         # The host is signed as a header; what the client put there need not make a URL.
@@ -257,6 +274,6 @@ def _signature(
         headers=headers,
         params=[(unquote(name), unquote(value)) for name, _, value in query],  # type: ignore[arg-type]  # it takes pairs
     )
-    calculated.context["timestamp"] = timestamp.strftime(_DATE)
-    signer = _Recalculated(key, service, region, request.body)
+    calculated.context["timestamp"] = signed.timestamp.strftime(_DATE)
+    signer = _Recalculated(signed.key, service, region, request.body)
     return str(signer.signature(signer.string_to_sign(calculated, signer.canonical_request(calculated)), calculated))

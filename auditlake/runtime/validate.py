@@ -1,7 +1,9 @@
 """validate: the request validator: JSON Schema draft 4 over the model of the OpenAPI document, and parameters (F3)."""
 
+import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import jsonschema_rs
@@ -23,8 +25,27 @@ A model that relies on one checks less on AWS than its author thinks, so it is r
 OpenAPI 2.0 only.
 """
 
+_ANNOTATIONS = frozenset({"default", "description", "example", "title"})
+"""Keywords that ask for nothing."""
+_SHALLOW = _ANNOTATIONS | {"maxLength", "minLength", "pattern", "properties", "required", "type"}
+"""Keywords that look at a value and its named members only, and at nothing else that it holds."""
+
+Reader = Callable[[memoryview], Any]
+"""Decodes JSON; raises what msgspec raises."""
+
+_SMALL_BYTES = 16 * 1024
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_VALUE = msgspec.json.Decoder(msgspec.Raw)
 _TYPE_NAMES = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", float: "number"}
 _PLACES = {"header": "header", "query": "querystring", "path": "path"}
+
+
+@dataclass(frozen=True)
+class _Model:
+    """A model: what checks a body against it, and what decodes the body for that."""
+
+    validator: "jsonschema_rs.Draft4Validator"
+    read: Reader
 
 
 class Validator:
@@ -32,21 +53,23 @@ class Validator:
 
     def __init__(self, document: Mapping[str, Any], operation: Operation) -> None:
         """Compile the models; raises PlanError for a validator or schema that is not there or would not be checked."""
-        self._models: dict[str, jsonschema_rs.Draft4Validator] = {}
+        self._models: dict[str, _Model] = {}
         self._required: list[tuple[str, str]] = []
         name = operation.definition.get("x-amazon-apigateway-request-validator")
         if name is None:
             return
-        validator = document.get("x-amazon-apigateway-request-validators", {}).get(name)
-        if validator is None:
+        asked = document.get("x-amazon-apigateway-request-validators", {}).get(name)
+        if asked is None:
             raise PlanError(
                 f"{operation.method} {operation.path} names the request validator {name!r}, which the document lacks."
             )
-        if validator.get("validateRequestParameters"):
+        if asked.get("validateRequestParameters"):
             self._required = list(_required_parameters(document, operation))
-        if validator.get("validateRequestBody"):
+        if asked.get("validateRequestBody"):
             for media_type, content in operation.definition.get("requestBody", {}).get("content", {}).items():
-                self._models[media_type.lower()] = compile_model(content["schema"], document.get("components", {}))
+                components = document.get("components", {})
+                validator = compile_model(content["schema"], components)
+                self._models[media_type.lower()] = _Model(validator, body_reader(content["schema"], components))
 
     def check(self, request: Request, parameters: Mapping[str, Mapping[str, str]] | None = None) -> None:
         """Raise GatewayError when a required parameter is missing or blank, or the body does not fit its model.
@@ -128,19 +151,76 @@ def _required_parameters(document: Mapping[str, Any], operation: Operation) -> I
             yield _PLACES[parameter["in"]], name.lower() if parameter["in"] == "header" else name
 
 
-def _check_body(model: "jsonschema_rs.Draft4Validator", raw: bytes) -> None:
+def body_reader(
+    schema: Mapping[str, Any], components: Mapping[str, Any], within: frozenset[str] = frozenset()
+) -> Reader:
+    """Return what decodes a body as far as a model looks into it; of the rest only that it is JSON is made sure.
+
+    What a model says nothing about would be decoded and copied in vain, which for 10 MB of it takes seconds. A model
+    with a keyword that is not of _SHALLOW is given everything.
+
+    Args:
+        schema: the model.
+        components: where its `$ref`s point into.
+        within: the references that are being followed.
+    """
+    reference = schema.get("$ref")
+    if isinstance(reference, str):
+        target = _component(reference, components)
+        if reference in within or not isinstance(target, Mapping):
+            return msgspec.json.decode
+        return body_reader(target, components, within | {reference})
+    if set(schema) - _SHALLOW:
+        return msgspec.json.decode
+    if set(schema) <= _ANNOTATIONS:
+        return _anything
+    members = dict.fromkeys(schema.get("required", ()), _anything)
+    members |= {name: body_reader(member, components, within) for name, member in schema.get("properties", {}).items()}
+    return _member_reader(members)
+
+
+def _anything(_: memoryview) -> None:
+    """Decode nothing: only whether something is there matters."""
+
+
+def _member_reader(members: Mapping[str, Reader]) -> Reader:
+    def read(raw: memoryview) -> object:
+        match bytes(raw[:1]):
+            case b"{":
+                given = _OBJECT.decode(raw)
+                return {name: members[name](memoryview(member)) for name, member in given.items() if name in members}
+            case b"[":
+                _VALUE.decode(raw)
+                return []  # no keyword of _SHALLOW looks into an array
+            case _:
+                return msgspec.json.decode(raw)
+
+    return read
+
+
+def _check_body(model: _Model, raw: bytes) -> None:
     try:
-        body = msgspec.json.decode(raw.decode("utf-8"))
+        body = _decoded(model, raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _invalid(f"the body is not JSON: {error}") from None
     except RecursionError:
         raise _invalid("the body is nested too deeply") from None
     try:
-        complaints = _complaints(list(model.iter_errors(body)))
+        complaints = _complaints(list(model.validator.iter_errors(body)))
     except ValueError as error:
         raise _invalid(f"the body cannot be checked: {error}") from None
     if complaints:
         raise _invalid(", ".join(complaints))
+
+
+def _decoded(model: _Model, raw: bytes) -> object:
+    """Decode a body for its model: a small one as a whole, which is quicker than looking what matters of it."""
+    # msgspec takes bytes that are not UTF-8 where it does not look at them.
+    text = raw.decode("utf-8")
+    if len(raw) <= _SMALL_BYTES:
+        with contextlib.suppress(msgspec.ValidationError):  # a number that no double holds, where nobody may look
+            return msgspec.json.decode(text)
+    return model.read(memoryview(raw.strip(b" \t\r\n")))
 
 
 def _invalid(complaint: str) -> GatewayError:

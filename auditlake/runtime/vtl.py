@@ -10,13 +10,18 @@ import json
 import re
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import airspeed
 import airspeed.operators as velocity
+import pybase64
+from jsonpath_ng import Child, Fields, Root
 from jsonpath_ng.exceptions import JsonPathParserError
 from jsonpath_ng.ext.parser import parse as parse_json_path
+
+from auditlake.runtime.vtl_compile import compile_template
+from auditlake.runtime.vtl_values import JavaList, JavaMap, java_value
 
 MAX_TEMPLATE_BYTES = 300 * 1024
 """The longest mapping template that API Gateway takes (F1, documented)."""
@@ -30,90 +35,6 @@ class TemplateError(Exception):
 
 class PayloadError(TemplateError):
     """The body looks like a JSON object or array and is none (recorded: `{a` is answered with 400)."""
-
-
-class JavaMap(dict[str, Any]):
-    """A JSON object as a template sees it: it prints as `{a=1, b=x}` and has the methods of java.util.Map."""
-
-    def size(self) -> int:
-        """The number of members."""
-        return len(self)
-
-    def isEmpty(self) -> bool:  # noqa: N802 - Java's name
-        """Whether there is no member."""
-        return not self
-
-    def keySet(self) -> "JavaList":  # noqa: N802 - Java's name
-        """The members' names."""
-        return JavaList(self)
-
-    def entrySet(self) -> "JavaList":  # noqa: N802 - Java's name
-        """The members, each with `key` and `value`."""
-        return JavaList(JavaMap(key=key, value=value) for key, value in self.items())
-
-    def values(self) -> "JavaList":  # type: ignore[override]  # Java's gives a collection with size()
-        """The members' values."""
-        return JavaList(super().values())
-
-    def containsKey(self, key: str) -> bool:  # noqa: N802 - Java's name
-        """Whether a member has this name."""
-        return key in self
-
-    def put(self, key: str, value: object) -> object:
-        """Set a member and return what it was."""
-        before = self.get(key)
-        self[key] = value
-        return before
-
-    def remove(self, key: str) -> object:
-        """Remove a member and return what it was."""
-        return self.pop(key, None)
-
-    def toString(self) -> str:  # noqa: N802 - Java's name
-        """The map as it prints."""
-        return str(self)
-
-    def __str__(self) -> str:
-        return "{" + ", ".join(f"{key}={_java_text(value)}" for key, value in self.items()) + "}"
-
-
-class JavaList(list[Any]):
-    """A JSON array as a template sees it: it prints as `[1, x]` and has the methods of java.util.List."""
-
-    def size(self) -> int:
-        """The number of elements."""
-        return len(self)
-
-    def isEmpty(self) -> bool:  # noqa: N802 - Java's name
-        """Whether there is no element."""
-        return not self
-
-    def get(self, index: int) -> Any:  # noqa: ANN401 - any JSON value
-        """The element at `index`, from 0."""
-        return self[index]
-
-    def contains(self, value: object) -> bool:
-        """Whether an element equals `value`."""
-        return value in self
-
-    def add(self, value: object) -> bool:
-        """Add an element; true, which a template prints unless it sets a variable to it."""
-        self.append(value)
-        return True
-
-    def toString(self) -> str:  # noqa: N802 - Java's name
-        """The list as it prints."""
-        return str(self)
-
-    def __str__(self) -> str:
-        return "[" + ", ".join(_java_text(value) for value in self) + "]"
-
-
-class Claims(JavaMap):
-    """The claims of a token: each is found by its name, while the map itself is null (F2, documented)."""
-
-    def __str__(self) -> str:
-        return ""
 
 
 class Overrides(dict[str, Any]):
@@ -133,46 +54,12 @@ class Overrides(dict[str, Any]):
         super().__setitem__(name, value)
 
 
-_STRING_METHODS: dict[str, Callable[..., Any]] = {
-    "concat": lambda text, other: text + other,
-    "endsWith": lambda text, suffix: text.endswith(suffix),
-    "equals": lambda text, other: text == other,
-    "equalsIgnoreCase": lambda text, other: isinstance(other, str) and text.lower() == other.lower(),
-    "indexOf": lambda text, other: text.find(other),
-    "isEmpty": lambda text: not text,
-    "lastIndexOf": lambda text, other: text.rfind(other),
-    "split": lambda text, pattern: JavaList(re.split(pattern, text)),
-    "toLowerCase": lambda text: text.lower(),
-    "toString": lambda text: text,
-    "toUpperCase": lambda text: text.upper(),
-    "trim": lambda text: text.strip(),
-}
-velocity.__additional_methods__[str].update(_STRING_METHODS)
-
 _METHODS = (
     {name for kind in (JavaMap, JavaList) for name in vars(kind) if not name.startswith("_")}
     | {*velocity.__additional_methods__[str], "get", "replace"}
     | {"path", "json", "params"}
     | {"escapeJavaScript", "parseJson", "urlEncode", "urlDecode", "base64Encode", "base64Decode"}
 )
-
-
-def _java_text(value: object) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
-
-
-def _java_value(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    if isinstance(value, JavaMap | JavaList | Overrides):
-        return value
-    if isinstance(value, Mapping):
-        return JavaMap((key, _java_value(member)) for key, member in value.items())
-    if isinstance(value, list | tuple):
-        return JavaList(_java_value(member) for member in value)
-    return value
 
 
 class _Method:
@@ -202,23 +89,42 @@ class Input(_Object):
         self.body = body
         self._document: Any = _UNREAD
         self._parameters = parameters or {}
-        self.path = _Method(lambda expression: _java_value(self._select(expression)))
-        self.json = _Method(lambda expression: json.dumps(self._select(expression), ensure_ascii=False))
-        self.params = _Method(self._params)
+
+    @cached_property
+    def path(self) -> _Method:
+        """`$input.path(x)`: what a JSONPath selects, as an object."""
+        return _Method(lambda expression: java_value(self._select(expression)))
+
+    @cached_property
+    def json(self) -> _Method:
+        """`$input.json(x)`: what a JSONPath selects, as JSON."""
+        return _Method(lambda expression: json.dumps(self._select(expression), ensure_ascii=False))
+
+    @cached_property
+    def params(self) -> _Method:
+        """`$input.params()`, `$input.params(name)`."""
+        method = _Method(self._params)
         # Velocity reads `$input.params.keySet` as a property of the function.
-        self.params.keySet = _Method(list)  # type: ignore[attr-defined]  # recorded: prints as {}
+        method.keySet = _Method(list)  # type: ignore[attr-defined]  # recorded: prints as {}
+        return method
 
     def _select(self, expression: str) -> Any:  # noqa: ANN401 - any JSON value
         if self._document is _UNREAD:
             self._document = parse_payload(self.body)
         if expression == "$":
             return self._document
-        found = [match.value for match in _json_path(expression).find(self._document)]
-        return found[0] if len(found) == 1 else (found or None)
+        path, names = _json_path(expression)
+        if names is None:
+            found = [match.value for match in path.find(self._document)]
+            return found[0] if len(found) == 1 else (found or None)
+        value = self._document
+        for name in names:
+            value = value.get(name) if isinstance(value, dict) else None
+        return value
 
     def _params(self, name: str | None = None) -> Any:  # noqa: ANN401 - a string or the map of maps
         if name is None:
-            return _java_value({place: self._parameters.get(place, {}) for place in _PLACES})
+            return java_value({place: self._parameters.get(place, {}) for place in _PLACES})
         for place in _PLACES:
             for key, value in self._parameters.get(place, {}).items():
                 if key == name or (place == "header" and key.lower() == name.lower()):
@@ -230,12 +136,12 @@ class Util(_Object):
     """`$util`: the documented functions (F1)."""
 
     def __init__(self) -> None:
-        self.base64Encode = _Method(lambda text: base64.b64encode(str(text).encode()).decode())
+        self.base64Encode = _Method(lambda text: pybase64.b64encode_as_string(str(text).encode()))
         self.base64Decode = _Method(lambda text: base64.b64decode(str(text)).decode())
         self.urlEncode = _Method(lambda text: urllib.parse.quote_plus(str(text), safe="*-._"))
         self.urlDecode = _Method(lambda text: urllib.parse.unquote_plus(str(text)))
         self.escapeJavaScript = _Method(lambda text: escape_javascript(str(text)))
-        self.parseJson = _Method(lambda text: _java_value(json.loads(text)))
+        self.parseJson = _Method(lambda text: java_value(json.loads(text)))
 
 
 _PLACES = ("path", "querystring", "header")
@@ -277,11 +183,24 @@ def parse_payload(body: str) -> Any:  # noqa: ANN401 - any JSON value
 
 
 @lru_cache(maxsize=256)
-def _json_path(expression: str) -> Any:  # noqa: ANN401 - jsonpath_ng is untyped
+def _json_path(expression: str) -> tuple[Any, tuple[str, ...] | None]:
+    """Return a parsed JSONPath, and the names of members where it is nothing but these, as `$.a.b` is."""
     try:
-        return parse_json_path(expression)
+        path = parse_json_path(expression)
     except (JsonPathParserError, ValueError) as error:
         raise TemplateError(f"The JSONPath {expression!r} cannot be read: {error}.") from None
+    return path, _member_names(path)
+
+
+def _member_names(path: Any) -> tuple[str, ...] | None:  # noqa: ANN401 - jsonpath_ng is untyped
+    names: list[str] = []
+    while isinstance(path, Child):
+        last = path.right
+        if type(last) is not Fields or len(last.fields) != 1 or last.fields[0] == "*":
+            return None
+        names.insert(0, last.fields[0])
+        path = path.left
+    return tuple(names) if isinstance(path, Root) else None
 
 
 class _AtMost:
@@ -303,8 +222,12 @@ class _AtMost:
         return found
 
 
+_UTIL = Util()
+
+
 @lru_cache(maxsize=64)
-def _template(text: str) -> Any:  # noqa: ANN401 - airspeed is untyped
+def _template(text: str) -> tuple[Any, Callable[[dict[str, Any]], str]]:
+    """Return a template's elements and what renders it: compiled where that is possible, else the interpreter."""
     if len(text.encode()) > MAX_TEMPLATE_BYTES:
         raise TemplateError(
             f"The mapping template is longer than {MAX_TEMPLATE_BYTES} bytes; API Gateway takes no more."
@@ -314,7 +237,7 @@ def _template(text: str) -> Any:  # noqa: ANN401 - airspeed is untyped
     for element in list(_elements(template.root_element)):
         if isinstance(element, velocity.ForeachDirective):
             element.value = _AtMost(element.value)
-    return template
+    return template, compile_template(template) or template.merge
 
 
 def _elements(element: "velocity._Element | _AtMost") -> Iterator["velocity._Element | _AtMost"]:
@@ -339,15 +262,15 @@ def check(template: str) -> None:
     """Refuse what a template asks for and the runtime does not do: an unknown method, or an override of the request.
 
     Velocity prints nothing for a method that is not there, which would be a silent lesser behaviour. A template that
-    cannot be parsed passes: API Gateway takes it too, and fails each request (F1, assumed).
+    cannot be parsed is refused too: API Gateway takes it and fails each request (F1, assumed), here the start fails.
 
     Raises:
-        TemplateError: it names what is not implemented.
+        TemplateError: it names what is not implemented, or where the template cannot be parsed.
     """
     try:
-        parsed = _template(template)
-    except velocity.TemplateSyntaxError:
-        return
+        parsed, _ = _template(template)
+    except velocity.TemplateSyntaxError as error:
+        raise TemplateError(f"it cannot be parsed: {error}") from None
     if "requestOverride" in template:
         raise TemplateError("$context.requestOverride is not implemented")
     for element in _elements(parsed.root_element):
@@ -377,12 +300,13 @@ def render(
     """
     names = {
         "input": Input(body, parameters),
-        "util": Util(),
-        "context": _java_value(context),
-        "stageVariables": _java_value(stage_variables or {}),
+        "util": _UTIL,
+        "context": java_value(context),
+        "stageVariables": java_value(stage_variables or {}),
     }
     try:
-        return str(_template(template).merge(names))
+        _, rendered = _template(template)
+        return rendered(names)
     except TemplateError:
         raise
     except Exception as error:

@@ -1,0 +1,75 @@
+"""Requests that wait for a sync of the disk together: one job of the buffer for all that came while the last one ran.
+
+The buffer shares a sync between jobs by itself; what is spared here is the way between the threads, which for one
+record costs more than the rest of its request: the event loop is woken once a commit, not once a request.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from auditlake.runtime.buffer import Buffer
+
+MAX_SHARED_BYTES = 8 * 1024 * 1024
+"""How many bytes share one job at most, so that the first of them does not wait without end."""
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    records: Sequence[bytes]
+    accepted: "asyncio.Future[list[int]]"
+
+
+class SharedAccept:
+    """Accepts records for the requests of one event loop."""
+
+    def __init__(self, buffer: Buffer, clock: Callable[[], float]) -> None:
+        """Put records into `buffer`; `clock` gives the epoch time in seconds. Call it within a running loop."""
+        self._buffer = buffer
+        self._clock = clock
+        self.loop = asyncio.get_running_loop()
+        self._waiting: deque[_Waiting] = deque()
+        self._writing = False
+
+    async def accept(self, records: Sequence[bytes]) -> list[int]:
+        """Return the records' sequence numbers once they are on the disk; raises StoreError when they are not."""
+        waiting = _Waiting(records, self.loop.create_future())
+        self._waiting.append(waiting)
+        if not self._writing:
+            self._writing = True
+            # Not at once: the requests that came in the same turn of the loop share the sync.
+            self.loop.call_soon(self._write)
+        return await waiting.accepted
+
+    def _write(self) -> None:
+        """Hand what waits to the buffer as one job."""
+        taken, size = [], 0
+        while self._waiting and size < MAX_SHARED_BYTES:
+            taken.append(self._waiting.popleft())
+            size += sum(map(len, taken[-1].records))
+        together = [record for waiting in taken for record in waiting.records]
+        done = self._buffer.accept(int(self._clock() * 1000), together)
+        done.add_done_callback(lambda done: self._wake(taken, done))
+
+    def _wake(self, taken: list[_Waiting], done: "Future[list[int]]") -> None:
+        """Runs in the buffer's thread; a loop that has ended meanwhile has nobody who waits."""
+        with contextlib.suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(self._written, taken, done)
+
+    def _written(self, taken: list[_Waiting], done: "Future[list[int]]") -> None:
+        self._writing = bool(self._waiting)
+        if self._writing:
+            self._write()
+        error = done.exception()
+        sequence = iter(() if error else done.result())
+        for waiting in taken:
+            numbers = [] if error else [next(sequence) for _ in waiting.records]
+            if waiting.accepted.done():  # its request was given up
+                continue
+            if error is None:
+                waiting.accepted.set_result(numbers)
+            else:
+                waiting.accepted.set_exception(error)
