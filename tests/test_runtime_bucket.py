@@ -580,3 +580,17 @@ def test_a_bucket_that_cannot_be_opened_is_explained(tmp_path: Path) -> None:
     (tmp_path / "bucket" / ".bucket" / "metadata.sqlite").write_bytes(b"no database" * 100)
     with pytest.raises(StoreError, match=r"metadata\.sqlite says: file is not a database\."):
         LocalBucket(tmp_path / "bucket").open(None)
+
+
+def test_a_put_may_ask_that_nothing_be_there(tmp_path: Path) -> None:
+    """`If-None-Match: *` is refused where an object shows, and not behind a delete marker (S3, documented)."""
+    made = Made(tmp_path)
+    made.put(body=b"first")
+    with pytest.raises(S3Error, match="PreconditionFailed"):
+        made.bucket.put(KEY, b"second", sha256=sha256(b"second"), if_none_match=True)
+    assert [made.bucket.holds(KEY, sha256(body)) for body in (b"first", b"second")] == [True, False]
+
+    made.bucket.delete(KEY)
+    assert not made.bucket.holds(KEY, sha256(b"first"))
+    made.bucket.put(KEY, b"second", sha256=sha256(b"second"), if_none_match=True)
+    assert made.bucket.holds(KEY, sha256(b"second"))

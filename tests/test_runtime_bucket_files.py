@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from auditlake.runtime.bucket_files import BucketFiles, make_directories
+from auditlake.directories import make_directories
+from auditlake.runtime.bucket_files import BucketFiles
 from auditlake.runtime.object_lock import Version
 
 NOW = datetime(2026, 11, 24, 3, tzinfo=UTC)

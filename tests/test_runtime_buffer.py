@@ -1,6 +1,8 @@
-"""The durable buffer."""
+"""The durable buffer: journal and index together."""
 
-import sqlite3
+import logging
+import os
+import shutil
 import threading
 from pathlib import Path
 
@@ -9,12 +11,43 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auditlake.errors import StoreError
-from auditlake.runtime.buffer import Buffer, Buffered, Destination, Waiting
+from auditlake.runtime import journal
+from auditlake.runtime.buffer import Buffer
+from auditlake.runtime.destination import errors_of, rows_of
+from auditlake.runtime.index import Buffered, BufferFailedError
+from auditlake.runtime.journal import Journal
+from auditlake.runtime.journal_format import HEADER_BYTES, RECORD_BYTES
+from auditlake.runtime.levels import Level, Waiting
+
+D, E = rows_of("d"), errors_of("processing-failed")
 
 
 def accept(buffer: Buffer, *records: bytes, arrival_ms: int = 1000) -> list[int]:
     """Accept records and wait for the disk."""
     return buffer.accept(arrival_ms, records).result(timeout=10)
+
+
+def data(buffer: Buffer) -> list[bytes]:
+    """The data of all that waits for the transform."""
+    return [record.data for record in buffer.next_batch(10**9, 10**6)]
+
+
+def copy(source: Path, target: Path) -> Path:
+    """Copy a data directory as it is on the disk, as a crash would leave it; returns the index's place."""
+    shutil.copytree(source, target)
+    return target / "buffer.sqlite"
+
+
+def flip(path: Path, offset: int, bit: int = 0) -> None:
+    """Flip a bit of a file."""
+    content = bytearray(path.read_bytes())
+    content[offset] ^= 1 << bit
+    path.write_bytes(content)
+
+
+def journal_files(directory: Path) -> list[Path]:
+    """The journal's files in their order."""
+    return sorted((directory / "buffer.journal").iterdir())
 
 
 def test_accepted_records_are_there_after_a_restart(tmp_path: Path) -> None:
@@ -31,21 +64,26 @@ def test_accepted_records_are_there_after_a_restart(tmp_path: Path) -> None:
 
 
 def test_record_ids_are_never_used_twice(tmp_path: Path) -> None:
-    """Neither a record that left the buffer nor another buffer gives its id to a new record."""
+    """Neither a record that left the buffer, nor one before a start, nor another buffer gives its id to a new one."""
     buffer = Buffer(tmp_path / "buffer.sqlite")
     (first,) = accept(buffer, b"a")
     buffer.move(buffer.next_batch(100, 100), [], {}, 0)
     (second,) = accept(buffer, b"a")
-    other = Buffer(tmp_path / "other.sqlite")
-    (third,) = accept(other, b"a")
-
-    assert len({buffer.record_id(first), buffer.record_id(second), other.record_id(third)}) == 3
+    buffer.move(buffer.next_batch(100, 100), [], {}, 0)
     buffer.close()
+    again = Buffer(tmp_path / "buffer.sqlite")
+    (third,) = accept(again, b"a")
+    other = Buffer(tmp_path / "other.sqlite")
+    (fourth,) = accept(other, b"a")
+
+    ids = [again.record_id(first), again.record_id(second), again.record_id(third), other.record_id(fourth)]
+    assert len(set(ids)) == 4
+    again.close()
     other.close()
 
 
-def test_requests_that_wait_together_share_a_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While one commit runs, what arrives is gathered and committed at once."""
+def test_requests_that_wait_together_share_a_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one sync runs, what arrives is gathered and synced at once."""
     buffer = Buffer(tmp_path / "buffer.sqlite")
     sizes: list[int] = []
     go_on = threading.Event()
@@ -59,23 +97,23 @@ def test_requests_that_wait_together_share_a_commit(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(buffer, "_commit", slow_commit)
     futures = [buffer.accept(1, [b"x"]) for _ in range(20)]
     go_on.set()
-    for future in futures:
-        future.result(timeout=10)
+    seqs = [future.result(timeout=10) for future in futures]
 
     assert len(sizes) < 20
     assert sum(sizes) == 20
+    assert seqs == [[seq] for seq in range(1, 21)]
     buffer.close()
 
 
-def test_a_commit_that_fails_acknowledges_nothing_and_the_buffer_lives(tmp_path: Path) -> None:
-    """Every request of a failed commit gets the error, none of their records stays, and the next request is taken."""
+def test_a_request_that_fails_acknowledges_nothing_and_the_buffer_lives(tmp_path: Path) -> None:
+    """What cannot be written is an error, nothing of it stays, and the next request is taken."""
     buffer = Buffer(tmp_path / "buffer.sqlite")
     with pytest.raises(StoreError, match="could not be written"):
-        buffer.accept(1, [b"good", [1]]).result(timeout=10)  # type: ignore[list-item]  # a list is what SQLite refuses
+        buffer.accept(1, [b"good", [1]]).result(timeout=10)  # type: ignore[list-item]  # a list has no bytes
 
     accept(buffer, b"good")
 
-    assert [r.data for r in buffer.next_batch(100, 100)] == [b"good"]
+    assert data(buffer) == [b"good"]
     assert buffer.counters()["accepted.records"] == 1
     buffer.close()
 
@@ -92,15 +130,15 @@ def test_a_batch_holds_at_least_one_record_and_keeps_both_limits(tmp_path: Path)
 
 
 def test_a_move_is_whole_and_levels_follow(tmp_path: Path) -> None:
-    """Moved records leave `accepted`, wait at their destination, and the buffer opened when the first of them came."""
+    """Moved records wait at their destination, and the buffer opened when the first of them came."""
     buffer = Buffer(tmp_path / "buffer.sqlite")
     one, two = accept(buffer, b"one", b"two", arrival_ms=7)
     batch = buffer.next_batch(100, 100)
-    buffer.move(batch[:1], [Buffered(one, "d", 7, b"ONE!")], {"moved": 1}, now_ms=50)
+    buffer.move(batch[:1], [Buffered(one, D, 7, b"ONE!")], {"moved": 1}, now_ms=50)
 
     assert buffer.waiting() == Waiting(1, 3, 7)
-    assert buffer.destinations() == [Destination("d", 1, 4, 7, 50)]
-    assert buffer.contents("d", 100) == [Buffered(one, "d", 7, b"ONE!")]
+    assert buffer.levels() == [Level(D, 1, 4, 7, 50)]
+    assert buffer.contents(D, 100) == [Buffered(one, D, 7, b"ONE!")]
     assert buffer.counters()["moved"] == 1
     assert [r.seq for r in buffer.next_batch(100, 100)] == [two]
     buffer.close()
@@ -110,13 +148,34 @@ def test_stored_records_leave_and_failures_go_to_their_destination(tmp_path: Pat
     """After an object is stored its records are gone; those that failed wait under the error destination."""
     buffer = Buffer(tmp_path / "buffer.sqlite")
     one, two = accept(buffer, b"1", b"2", arrival_ms=7)
-    buffer.move(buffer.next_batch(9, 9), [Buffered(one, "d", 7, b"1"), Buffered(two, "d", 7, b"2")], {}, 50)
-    taken = buffer.contents("d", 100)
-    buffer.stored("d", taken, [Buffered(two, "e", 7, b"why")], {"stored": 1}, now_ms=60)
+    buffer.move(buffer.next_batch(9, 9), [Buffered(one, D, 7, b"1"), Buffered(two, D, 7, b"2")], {}, 50)
+    taken = buffer.contents(D, 100)
+    buffer.stored(D, taken, [Buffered(two, E, 7, b"why")], {"stored": 1}, now_ms=60)
 
-    assert buffer.destinations() == [Destination("e", 1, 3, 7, 60)]
-    assert buffer.contents("d", 100) == []
+    assert buffer.levels() == [Level(E, 1, 3, 7, 60)]
+    assert buffer.contents(D, 100) == []
     buffer.close()
+
+
+def test_an_object_that_was_begun_stays_as_it_was_begun(tmp_path: Path) -> None:
+    """After a start key and records are the same, whatever came to the destination meanwhile."""
+    buffer = Buffer(tmp_path / "buffer.sqlite")
+    one, two, three = accept(buffer, b"1", b"2", b"3")
+    first, second, third = buffer.next_batch(9, 9)
+    buffer.move([first, third], [Buffered(one, D, 1, b"1"), Buffered(three, D, 1, b"3")], {}, 0)
+    buffer.begin(D, buffer.contents(D, 100), "the/key")
+    buffer.move([second], [Buffered(two, D, 1, b"2")], {}, 0)
+    buffer.close()
+    again = Buffer(tmp_path / "buffer.sqlite")
+
+    begun = again.begun(D)
+    assert begun is not None
+    assert (begun[0], [item.data for item in begun[1]]) == ("the/key", [b"1", b"3"])
+    assert again.recovery.begun == 1
+    again.stored(D, begun[1], [], {}, 0)
+    assert again.begun(D) is None
+    assert [item.data for item in again.contents(D, 100)] == [b"2"]
+    again.close()
 
 
 @settings(max_examples=20, deadline=None)
@@ -138,15 +197,6 @@ def test_every_accepted_record_comes_once_in_order(
     buffer.close()
 
 
-def test_commits_are_synced(tmp_path: Path) -> None:
-    """The log is synced at every commit: full synchronous mode, write-ahead log."""
-    buffer = Buffer(tmp_path / "buffer.sqlite")
-
-    assert buffer._connection.execute("PRAGMA synchronous").fetchone() == (2,)
-    assert buffer._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    buffer.close()
-
-
 def test_a_file_that_is_no_buffer_is_refused(tmp_path: Path) -> None:
     """A file that SQLite does not know gives a sentence, and stays as it was."""
     path = tmp_path / "buffer.sqlite"
@@ -159,17 +209,6 @@ def test_a_file_that_is_no_buffer_is_refused(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_the_buffer_is_one_plain_sqlite_file(tmp_path: Path) -> None:
-    """At 3 a.m. the sqlite3 shell shows what waits."""
-    buffer = Buffer(tmp_path / "buffer.sqlite")
-    accept(buffer, b"a")
-    buffer.close()
-
-    with sqlite3.connect(tmp_path / "buffer.sqlite") as connection:
-        assert connection.execute("SELECT data FROM accepted").fetchall() == [(b"a",)]
-    connection.close()
-
-
 def test_what_was_taken_is_skipped(tmp_path: Path) -> None:
     """After a sequence number come the records behind it, and the oldest arrival is theirs."""
     buffer = Buffer(tmp_path / "buffer.sqlite")
@@ -178,19 +217,24 @@ def test_what_was_taken_is_skipped(tmp_path: Path) -> None:
     assert [r.seq for r in buffer.next_batch(100, 100, after=first)] == [second]
     assert buffer.waiting(after=first) == Waiting(2, 3, 2)
     assert buffer.waiting(after=second) == Waiting(2, 3, None)
+    assert buffer.newest() == second
+    buffer.move(buffer.next_batch(100, 100, after=first), [], {}, 0)
+    assert buffer.newest() == first
     buffer.close()
 
 
 def test_counts_and_the_day_of_making_survive_a_restart(tmp_path: Path) -> None:
     """What was counted adds up over restarts, and the buffer knows when it was made."""
     buffer = Buffer(tmp_path / "buffer.sqlite")
+    accept(buffer, b"aa")
     buffer.count({"deliveries.failed": 2})
     created = buffer.created_ms
     buffer.close()
     again = Buffer(tmp_path / "buffer.sqlite")
+    accept(again, b"b")
     again.count({"deliveries.failed": 1})
 
-    assert again.counters() == {"deliveries.failed": 3}
+    assert again.counters() == {"accepted.bytes": 3, "accepted.records": 2, "deliveries.failed": 3}
     assert again.created_ms == created
     again.close()
 
@@ -202,5 +246,264 @@ def test_a_request_that_is_given_up_costs_no_other(tmp_path: Path) -> None:
     assert not buffer.accept(1, [b"given up"]).cancel()
     accept(buffer, b"next")
 
-    assert [r.data for r in buffer.next_batch(100, 100)] == [b"given up", b"next"]
+    assert data(buffer) == [b"given up", b"next"]
     buffer.close()
+
+
+def test_a_closed_buffer_refuses(tmp_path: Path) -> None:
+    """A request that comes after the close gets an answer, and so does a step of the stream."""
+    buffer = Buffer(tmp_path / "buffer.sqlite")
+    buffer.close()
+
+    with pytest.raises(StoreError, match="is closed"):
+        accept(buffer, b"late")
+    with pytest.raises(StoreError, match="it is closed"):
+        buffer.count({"a": 1})
+
+
+def test_what_is_delivered_leaves_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of the journal goes once its records are answered and stored, not before, and the newest stays."""
+    monkeypatch.setattr(journal, "FILE_BYTES", 1)
+    buffer = Buffer(tmp_path / "buffer.sqlite")
+    one, two, three = (accept(buffer, each)[0] for each in (b"1", b"2", b"3"))
+    assert len(journal_files(tmp_path)) == 3
+
+    buffer.move(buffer.next_batch(9, 9), [Buffered(one, D, 1, b"1"), Buffered(two, E, 1, b"2")], {}, 0)
+    assert len(journal_files(tmp_path)) == 3, "both are still needed: nothing is stored"
+    buffer.stored(E, buffer.contents(E, 9), [], {}, 0)
+    buffer.stored(D, buffer.contents(D, 9), [], {}, 0)
+    assert [path.name for path in journal_files(tmp_path)] == [f"{three:020d}.journal"]
+    buffer.close()
+
+
+def test_the_next_start_tells_what_it_recovered(tmp_path: Path) -> None:
+    """Counts of what waits and what is buffered, and whether the last process stopped by itself."""
+    buffer = Buffer(tmp_path / "buffer.sqlite")
+    assert buffer.recovery.sentence() == "The buffer is new."
+    one, *_ = accept(buffer, b"1", b"2", b"3", arrival_ms=buffer.recovery.opened_ms - 600_000)
+    buffer.move(buffer.next_batch(1, 1), [Buffered(one, D, buffer.recovery.opened_ms, b"1")], {}, 0)
+    crashed = Buffer(copy(tmp_path, tmp_path.with_name("crashed")))
+    buffer.close()
+    closed = Buffer(tmp_path / "buffer.sqlite")
+
+    waits = "recovered from the buffer: 2 accepted records for the transform and 1 accepted record for 1 object waiting"
+    assert f"The last process did not stop cleanly; {waits}, the oldest for 10 minutes." == crashed.recovery.sentence()
+    assert f"The last process stopped cleanly; {waits}, the oldest for 10 minutes." == closed.recovery.sentence()
+    crashed.close()
+    closed.close()
+
+
+def test_a_flipped_bit_costs_one_record_and_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The others are transformed; the damaged one is counted and named, its bytes are kept, and it stalls nothing."""
+    buffer = Buffer(tmp_path / "buffer.sqlite")
+    accept(buffer, b"first", b"second", b"third")
+    buffer.close()
+    (file,) = journal_files(tmp_path)
+    flip(file, HEADER_BYTES + RECORD_BYTES + len(b"first") + RECORD_BYTES + 2, 3)
+    damaged_bytes = file.read_bytes()
+
+    with caplog.at_level(logging.ERROR):
+        again = Buffer(tmp_path / "buffer.sqlite")
+    assert data(again) == [b"first", b"third"]
+    assert again.counters()["damaged.records"] == 1
+    assert again.waiting().records == 2
+    (problem,) = again.recovery.problems
+    assert "1 accepted records, numbers 2 to 2, cannot be read" in problem
+    assert problem in caplog.text
+    again.move(again.next_batch(99, 99), [], {}, 0)
+    accept(again, b"next")
+    again.move(again.next_batch(99, 99), [], {}, 0)
+    again.close()
+
+    last = Buffer(tmp_path / "buffer.sqlite")
+    assert last.counters()["damaged.records"] == 1, "it is counted once"
+    assert (tmp_path / "damaged" / file.name).read_bytes() == damaged_bytes
+    last.close()
+
+
+def test_damage_while_it_runs_is_found_when_it_is_read(tmp_path: Path) -> None:
+    """A record that is damaged after the start is given up when its turn comes, and the others go on."""
+    buffer = Buffer(tmp_path / "buffer.sqlite")
+    accept(buffer, b"first", b"second")
+    (file,) = journal_files(tmp_path)
+    flip(file, HEADER_BYTES + RECORD_BYTES, 0)
+
+    assert data(buffer) == [b"second"]
+    assert buffer.counters()["damaged.records"] == 1
+    buffer.close()
+
+
+@pytest.mark.parametrize("part", ["buffer.sqlite", "buffer.sqlite-wal"])
+def test_any_flipped_bit_of_the_index_costs_no_record(tmp_path: Path, part: str) -> None:
+    """Whichever byte of the index or its log is damaged, every record that is not stored is still there."""
+    live = tmp_path / "live"
+    buffer = Buffer(live / "buffer.sqlite")
+    one, two, three = accept(buffer, b"one", b"two", b"three")
+    buffer.move(buffer.next_batch(6, 2), [Buffered(one, D, 1, b"ONE"), Buffered(two, E, 1, b"TWO")], {}, 0)
+    buffer.begin(D, buffer.contents(D, 100), "key")
+    crashed = copy(live, tmp_path / "crashed").parent
+    buffer.close()
+    if part == "buffer.sqlite":
+        shutil.rmtree(crashed)
+        copy(live, crashed)
+    size = (crashed / part).stat().st_size
+    for offset in range(0, size, max(1, size // 60)):
+        case = copy(crashed, tmp_path / f"case{offset}").parent
+        flip(case / part, offset, offset % 8)
+        again = Buffer(case / "buffer.sqlite")
+        found = {item.seq for level in again.levels() for item in again.contents(level.destination, 100)}
+        assert found | {record.seq for record in again.next_batch(99, 99)} == {one, two, three}, offset
+        again.close()
+        shutil.rmtree(case)
+
+
+def test_a_damaged_index_is_kept_and_made_anew(tmp_path: Path) -> None:
+    """The start says so; the records are transformed again under their ids."""
+    buffer = Buffer(tmp_path / "buffer.sqlite")
+    (one,) = accept(buffer, b"one")
+    identity = buffer.record_id(one)
+    buffer.move(buffer.next_batch(9, 9), [Buffered(one, D, 1, b"ONE")], {}, 0)
+    buffer.close()
+    (tmp_path / "buffer.sqlite").write_bytes(b"nothing of it is left" * 1000)
+
+    again = Buffer(tmp_path / "buffer.sqlite")
+    assert [again.record_id(record.seq) for record in again.next_batch(9, 9)] == [identity]
+    assert "The buffer's index was damaged" in again.recovery.problems[0]
+    assert [path.read_bytes()[:7] for path in (tmp_path / "damaged").iterdir()] == [b"nothing"]
+    again.close()
+
+
+def test_records_missing_at_the_end_of_the_journal_are_told(tmp_path: Path) -> None:
+    """What the index saw accepted and the journal's end lacks is counted and named, and its ids are not used again."""
+    buffer = Buffer(tmp_path / "buffer.sqlite")
+    accept(buffer, b"one", b"two", b"three")
+    buffer.close()
+    (file,) = journal_files(tmp_path)
+    os.truncate(file, file.stat().st_size - 1)
+
+    again = Buffer(tmp_path / "buffer.sqlite")
+    assert data(again) == [b"one", b"two"]
+    assert again.counters()["damaged.records"] == 1
+    assert accept(again, b"next")[0] > 3
+    again.close()
+
+
+def test_a_tail_that_was_not_acknowledged_is_cut_off(tmp_path: Path) -> None:
+    """Wherever the last write stopped, all before it is there, the start says so, and the next record is accepted."""
+    buffer = Buffer(tmp_path / "live" / "buffer.sqlite")
+    accept(buffer, b"one")
+    (file,) = journal_files(tmp_path / "live")
+    whole = file.stat().st_size
+    accept(buffer, b"two!")
+    crashed = copy(tmp_path / "live", tmp_path / "crashed").parent
+    buffer.close()
+    for size in range(whole, whole + RECORD_BYTES + 4):
+        case = copy(crashed, tmp_path / f"case{size}").parent
+        os.truncate(journal_files(case)[0], size)
+        again = Buffer(case / "buffer.sqlite")
+        assert data(again) == [b"one"]
+        assert len(again.recovery.problems) == (size > whole)
+        accept(again, b"after")
+        assert data(again) == [b"one", b"after"]
+        again.close()
+
+
+def test_a_failed_sync_is_a_refusal_and_the_file_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a sync has failed nothing is written to that file any more, and what was acknowledged is there."""
+    buffer = Buffer(tmp_path / "buffer.sqlite")
+    accept(buffer, b"one")
+    (file,) = journal_files(tmp_path)
+
+    def fail(_descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fdatasync", fail)
+        with pytest.raises(StoreError, match="Nothing of the request was accepted; it can be sent again"):
+            accept(buffer, b"refused")
+    refused_size = file.stat().st_size
+    accept(buffer, b"two")
+
+    assert file.stat().st_size == refused_size
+    assert len(journal_files(tmp_path)) == 2
+    assert data(buffer) == [b"one", b"two"]
+    buffer.close()
+
+
+def test_a_full_disk_is_a_refusal_and_the_file_is_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was written of a refused request is cut off, and the next one takes its place."""
+    buffer = Buffer(tmp_path / "buffer.sqlite")
+    accept(buffer, b"one")
+    (file,) = journal_files(tmp_path)
+    size = file.stat().st_size
+    write = os.write
+
+    def fill_up(descriptor: int, body: bytes) -> int:
+        if len(body) < 10:
+            raise OSError(28, "No space left on device")
+        return write(descriptor, body[:10])
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", fill_up)
+        with pytest.raises(StoreError, match="the disk is full; free some space"):
+            accept(buffer, b"refused")
+    assert file.stat().st_size == size
+    accept(buffer, b"two")
+
+    assert journal_files(tmp_path) == [file]
+    assert data(buffer) == [b"one", b"two"]
+    buffer.close()
+
+
+def test_an_index_that_lost_what_it_held_stops_the_stream_and_not_the_data(tmp_path: Path) -> None:
+    """The step fails with what to do; the next start has every record."""
+    buffer = Buffer(tmp_path / "buffer.sqlite")
+    (one,) = accept(buffer, b"one")
+    buffer.move(buffer.next_batch(9, 9), [Buffered(one, D, 1, b"ONE")], {}, 0)
+    buffer._index.write(lambda connection: connection.execute("UPDATE buffered SET data = x'00'"))
+
+    with pytest.raises(
+        BufferFailedError, match=r"wrong checksum\. What was accepted is in the journal; start auditlake"
+    ):
+        buffer.contents(D, 9)
+    with pytest.raises(BufferFailedError):
+        buffer.count({})
+    accept(buffer, b"two")
+    buffer.close()
+    again = Buffer(tmp_path / "buffer.sqlite")
+    assert data(again) == [b"one", b"two"]
+    again.close()
+
+
+def test_a_journal_that_was_removed_is_noticed(tmp_path: Path) -> None:
+    """A file that has no name any more acknowledges nothing."""
+    buffer = Buffer(tmp_path / "buffer.sqlite")
+    accept(buffer, b"one")
+    shutil.rmtree(tmp_path / "buffer.journal")
+
+    with pytest.raises(StoreError, match="the data directory was removed"):
+        accept(buffer, b"two")
+    buffer.close()
+
+
+def test_a_disk_that_does_not_answer_does_not_hold_the_close(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The close returns while a sync hangs, and what was not acknowledged then never is."""
+    monkeypatch.setattr("auditlake.runtime.buffer.CLOSE_S", 0.1)
+    let_go, hangs = threading.Event(), threading.Event()
+
+    def hang(_journal: Journal, _records: object) -> list[int]:
+        hangs.set()
+        let_go.wait(60)
+        raise StoreError("The disk came back too late.")
+
+    monkeypatch.setattr(Journal, "append", hang)
+    buffer = Buffer(tmp_path / "buffer.sqlite")
+    future = buffer.accept(1, [b"one"])
+    assert hangs.wait(10)
+    buffer.close()
+
+    assert not future.done()
+    let_go.set()
+    with pytest.raises(StoreError):
+        future.result(timeout=10)
+    buffer._thread.join()

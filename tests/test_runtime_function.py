@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from auditlake.runtime.function import MAX_PAYLOAD_BYTES, FunctionError, FunctionPool, FunctionProcess
+from auditlake.runtime.function_log import MAX_LOG_BYTES
 from auditlake.runtime.plan import Function
 
 Start = Callable[..., FunctionProcess]
@@ -86,6 +87,29 @@ def test_what_a_function_prints_goes_to_its_log(start: Start, tmp_path: Path) ->
     """Printing does not mix with the answer."""
     assert start("chatter").invoke(b"1") == b"1"
     assert "a line of the function's log" in (tmp_path / "f.log").read_text()
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, lambda log: log.symlink_to("/dev/full")], ids=["no file", "full disk"])
+def test_a_log_that_cannot_be_written_costs_no_invocation(
+    start: Start, tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    """What the function prints is dropped, and its answer counts."""
+    make(tmp_path / "f.log")
+
+    assert start("chatter").invoke(b"1") == b"1"
+
+
+def test_a_log_is_bounded(start: Start, tmp_path: Path) -> None:
+    """A full log is kept once as `.1`, by whichever process of the function writes next, and the others follow."""
+    with (tmp_path / "f.log").open("wb") as log:
+        log.truncate(MAX_LOG_BYTES)
+    processes = [start("chatter"), start("chatter")]
+    for process in [*processes, *processes]:
+        assert process.invoke(b"1") == b"1"
+
+    assert (tmp_path / "f.log").read_text() == "a line of the function's log\n" * 4
+    assert (tmp_path / "f.log.1").stat().st_size == MAX_LOG_BYTES
+    assert (tmp_path / "f.log").stat().st_mode & 0o077 == 0
 
 
 def test_a_handler_that_cannot_be_imported_is_an_error_that_names_it(start: Start) -> None:

@@ -1,6 +1,9 @@
 """The plan, read into typed parts."""
 
+import contextlib
 import json
+import re
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -15,11 +18,14 @@ from auditlake.runtime.plan import (
     ObjectLock,
     OpenX,
     Plan,
+    Resource,
     Throttle,
     load_plan,
     parse_plan,
+    read_plan,
     read_resources,
 )
+from auditlake.runtime.support import check_support
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +64,7 @@ def test_the_default_plan_holds_all_that_the_path_needs(plan: Plan) -> None:
     assert plan.stream.conversion.compression == "SNAPPY"
     assert {function.name for function in plan.functions} == {"auditlake-transform", "auditlake-receiver"}
     assert [key.name for key in plan.table.partition_keys] == ["audit_type", "year", "month", "day"]
-    assert [view.name for view in plan.views] == ["events_deduplicated"]
+    assert [view.name for view in plan.views] == ["conflicting_events", "events_deduplicated"]
     assert "everything" in {query.name for query in plan.saved_queries}
     assert plan.bucket.object_lock is not None
     assert plan.api.throttle is not None
@@ -245,3 +251,73 @@ def test_a_body_that_is_no_document_is_refused(text: str, body: str, words: str)
     """What cannot be an OpenAPI document is named with its resource, not met with a traceback."""
     with pytest.raises(PlanError, match=words):
         parse_plan(changed(text, "aws_api_gateway_rest_api", body=body), "x")
+
+
+ANY_VALUE: tuple[Any, ...] = (5, 1.5, "x", [], [None], {"a": 1}, [{"a": 1}], True, None)
+
+
+def attributes(values: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401 - any JSON
+    """Yield the way to everything inside of a resource's values."""
+    for name in values if isinstance(values, dict) else range(len(values)) if isinstance(values, list) else ():
+        yield (*path, name)
+        yield from attributes(values[name], (*path, name))
+
+
+def test_a_value_of_a_wrong_type_is_a_sentence_or_does_no_harm(text: str) -> None:
+    """Whatever stands in whichever attribute of the stream, the plan is read or refused, and nothing else is raised."""
+    document = json.loads(text)
+    modules = document["planned_values"]["root_module"]["child_modules"]
+    resources_ = [resource for module in modules for resource in module["resources"]]
+    found = [Resource(one["address"], one["type"], one["values"]) for one in resources_]
+    tried = 0
+    for resource in resources_:
+        if resource["type"] in ("aws_glue_catalog_table", "aws_iam_role_policy", "aws_athena_named_query"):
+            continue  # many alike, see below
+        for path in list(attributes(resource["values"])):
+            inner = resource["values"]
+            for name in path[:-1]:
+                inner = inner[name]
+            before = inner[path[-1]]
+            for value in ANY_VALUE:
+                inner[path[-1]] = value
+                with contextlib.suppress(PlanError):
+                    check_support([one for one in found if one.values is resource["values"]])
+                    read_plan(found, "plan")
+                tried += 1
+            inner[path[-1]] = before
+    assert tried > 1000
+
+
+@pytest.mark.parametrize(
+    ("resource_type", "values", "words"),
+    [
+        (
+            "aws_kinesis_firehose_delivery_stream",
+            {"extended_s3_configuration": 5},
+            "extended_s3_configuration = 5 is no",
+        ),
+        ("aws_glue_catalog_table", {"partition_keys": [5]}, "partition_keys = 5 is no block"),
+        (
+            "aws_glue_catalog_table",
+            {"storage_descriptor": [{"columns": [{"name": 1}]}]},
+            "columns.name = 1 is not a string",
+        ),
+        ("aws_api_gateway_stage", {"variables": "x"}, "variables = 'x' is not a map of strings"),
+        ("aws_lambda_function", {"timeout": "3"}, "timeout = '3' is not a number"),
+        ("aws_lambda_function", {"handler": True}, "handler = True is not a string"),
+        ("aws_athena_named_query", {"query": [1]}, "query is not a string"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_wrong_type_is_named(text: str, resource_type: str, values: dict[str, Any], words: str) -> None:
+    """The sentence says which attribute holds what, and what belongs there."""
+    with pytest.raises(PlanError, match=re.escape(words)):
+        parse_plan(changed(text, resource_type, **values), "plan")
+
+
+def test_a_lifecycle_is_told_to_be_s3s(text: str, plan: Plan) -> None:
+    """The rules that expire or move objects are named at start; without any there is nothing to say."""
+    (notice,) = plan.bucket.notices()
+    assert "(rules archive, noncurrent) is S3's: here nothing expires or moves" in notice
+    none = parse_plan(changed(text, "aws_s3_bucket_lifecycle_configuration", rule=[]), "plan")
+    assert none.bucket.notices() == ()

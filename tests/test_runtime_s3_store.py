@@ -18,7 +18,7 @@ import boto3
 import httpx
 import pytest
 
-from auditlake.errors import StoreError
+from auditlake.errors import ObjectExistsError, StoreError
 from auditlake.runtime import s3_store
 from auditlake.runtime.plan import ObjectLock
 from auditlake.runtime.s3_store import S3Store
@@ -83,7 +83,9 @@ def test_an_object_is_never_overwritten(location: S3Location, client: Any) -> No
     store = S3Store(location, None)
     store.put("k", b"first")
 
-    with pytest.raises(StoreError, match=r"The object prefix/k cannot be written to s3://.*answers PreconditionFailed"):
+    with pytest.raises(
+        ObjectExistsError, match=r"The object prefix/k is in s3://.* with other bytes, and is not overwritten"
+    ):
         store.put("k", b"second")
     assert client.get_object(Bucket=location.bucket, Key="prefix/k")["Body"].read() == b"first"
 
@@ -217,7 +219,7 @@ def test_a_lost_answer_is_told_from_another_object(there: str, monkeypatch: pyte
         if there == "its own bytes":
             store.put("k", b"body")
         else:
-            with pytest.raises(StoreError, match="PreconditionFailed"):
+            with pytest.raises(ObjectExistsError, match="The object k is in s3://b/ with other bytes"):
                 store.put("k", b"body")
     assert len(puts) == 2
 
@@ -232,11 +234,35 @@ def test_a_lost_answer_is_told_from_another_object(there: str, monkeypatch: pyte
 )
 def test_a_refused_put_is_one_sentence(status: int, code: str, message: str, words: str) -> None:
     """The sentence names the object, what the endpoint said, and what to do where that is known."""
-    with answering(script([(status, refusal(code, message))])) as (location, _):
+    answers: list[Answer | None] = [(status, refusal(code, message))] * 2
+    with answering(script(answers, head=(404, b""))) as (location, _):
         store = S3Store(location, None)
         with pytest.raises(StoreError, match=r"The object k cannot be written to s3://b/: ") as caught:
             store.put("k", b"body")
     assert words in str(caught.value)
+
+
+def test_an_endpoint_without_conditions_is_asked_first_whether_the_object_is_there() -> None:
+    """One that refuses `If-None-Match` gets plain puts, none over an object, and is asked with it no more."""
+    stored: dict[str, bytes] = {}
+
+    def answer(method: str, path: str) -> Answer | None:
+        if method == "PUT":
+            return (501, refusal("NotImplemented", "no")) if "if-none-match" in puts[-1] else (200, b"")
+        if path.count("/") > 1 and path not in stored:
+            return 404, b""
+        return 200, b"" if method == "HEAD" else stored.get(path, b"")
+
+    with answering(answer) as (location, puts):
+        store = S3Store(location, None)
+        store.put("one", b"body")
+        stored["/b/one"] = b"body"
+        store.put("one", b"body")
+        store.put("two", b"body")
+        with pytest.raises(ObjectExistsError, match="is not overwritten"):
+            store.put("one", b"other")
+
+    assert ["if-none-match" in headers for headers in puts] == [True, False, False]
 
 
 def test_settings_that_cannot_be_read_are_not_assumed() -> None:
@@ -297,7 +323,7 @@ def test_the_pipeline_writes_to_an_endpoint(running: Running, location: S3Locati
     assert client.get_object(Bucket=location.bucket, Key=key)["Body"].read()[:4] == b"PAR1"
     assert list(running.data.rglob("*.parquet")) == []
     assert running.process.stdout is not None
-    shown = "".join(running.process.stdout.readline() for _ in range(7))
+    shown = "".join(running.process.stdout.readline() for _ in range(8))
     assert f"Stored in {location} after " in shown
     assert f"Versioning of {location} is off; the plan promises Enabled." in shown
 
@@ -320,7 +346,11 @@ def test_what_reads_directories_only_says_so(running: Running, tmp_path: Path) -
     for arguments in (("query", "SELECT 1"), ("objects",), ("object", "delete", "k")):
         done = running.auditlake(*arguments)
         assert done.returncode == 1
-        assert "aws s3 sync s3://bucket-" in " ".join(done.stderr.split())
+        assert "aws s3 sync --endpoint-url http://127.0.0.1:" in " ".join(done.stderr.split())
+
+    unseen = running.auditlake("explain", "nobody")
+    assert "nobody is not in the data directory" in unseen.stdout, "the objects were not looked through"
+    assert "were not looked through" in unseen.stderr
 
     running.process.terminate()
     running.process.wait()

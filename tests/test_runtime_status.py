@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from auditlake.runtime.buffer import Buffer, Buffered
+from auditlake.runtime.buffer import Buffer
+from auditlake.runtime.destination import rows_of
+from auditlake.runtime.index import Buffered
 from auditlake.runtime.plan import Plan
 from auditlake.runtime.status import status
-from auditlake.runtime.transform import destination
 
 
 def test_status_tells_what_waits_what_is_stored_and_what_failed(plan: Plan, tmp_path: Path) -> None:
@@ -13,10 +14,11 @@ def test_status_tells_what_waits_what_is_stored_and_what_failed(plan: Plan, tmp_
     buffer = Buffer(tmp_path / "buffer.sqlite")
     buffer.accept(1000, [b"a", b"b", b"c"]).result(timeout=10)
     batch = buffer.next_batch(2, 100)
-    login = destination("rows", "login", "2026", "11", "24")
-    other = destination("rows", "other", "2026", "11", "24")
+    login = rows_of("login", "2026", "11", "24")
+    other = rows_of("other", "2026", "11", "24")
     buffer.move(batch, [Buffered(batch[0].seq, login, 1000, b"row")], {"failed.processing-failed": 1}, 2000)
-    buffer.stored(login, [], [], {f"rows:{login}": 3, f"rows:{other}": 1, "stored.rows": 4, "stored.objects": 2}, 2000)
+    rows = {f"rows:{login.text}": 3, f"rows:{other.text}": 1}
+    buffer.stored(login, [], [], {**rows, "stored.rows": 4, "stored.objects": 2}, 2000)
 
     now = status(plan, buffer)
 
@@ -32,6 +34,7 @@ def test_status_tells_what_waits_what_is_stored_and_what_failed(plan: Plan, tmp_
         {"audit_type": "other", "year": "2026", "month": "11", "day": "24", "rows": 1},
     ]
     assert now["other_share"] == 0.25
+    assert (now["damaged"], now["recovered"]) == (0, ["The buffer is new."])
     buffer.close()
 
 

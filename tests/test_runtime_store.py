@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from auditlake.errors import S3Error
+from auditlake.errors import ObjectExistsError, S3Error
+from auditlake.runtime.bucket import LocalBucket
+from auditlake.runtime.bucket_metadata import Metadata
 from auditlake.runtime.plan import ObjectLock
 from auditlake.runtime.query import run_query
 from auditlake.runtime.store import DirectoryStore, open_store
@@ -28,13 +30,32 @@ def test_an_object_is_put_with_its_checksum_and_locked(tmp_path: Path) -> None:
         store.bucket.delete("events/one", listed.version.version_id, bypass_governance=True)
 
 
-def test_a_second_object_of_a_key_does_not_cost_the_first(tmp_path: Path) -> None:
-    """A delivery that is repeated under one key is a version more."""
+def test_a_delivery_that_is_repeated_makes_no_second_version(tmp_path: Path) -> None:
+    """The same bytes under the same key are stored once, also in a locked bucket; other bytes are refused."""
     store = DirectoryStore(tmp_path, LOCK)
     store.put("k", b"first")
-    store.put("k", b"second")
+    store.put("k", b"first")
+    with pytest.raises(ObjectExistsError, match=r"The object k is in the store .* with other bytes"):
+        store.put("k", b"second")
 
-    assert [store.bucket.body(one).read_bytes() for one in store.bucket.objects(versions=True)] == [b"second", b"first"]
+    (listed,) = store.bucket.objects(versions=True)
+    assert store.bucket.body(listed).read_bytes() == b"first"
+
+
+def test_an_object_that_was_damaged_or_hidden_is_not_as_good_as_stored(tmp_path: Path) -> None:
+    """Only a file that still holds the bytes counts; behind a delete marker the object is put again."""
+    store = DirectoryStore(tmp_path)
+    store.put("k", b"first")
+    file = tmp_path / "k"
+    file.chmod(0o600)
+    file.write_bytes(b"fIrst")
+    with pytest.raises(ObjectExistsError):
+        store.put("k", b"first")
+
+    store.put("l", b"body")
+    store.bucket.delete("l")
+    store.put("l", b"body")
+    assert (tmp_path / "l").read_bytes() == b"body"
 
 
 def test_a_directory_is_opened_as_a_bucket_of_the_plans_name(tmp_path: Path) -> None:
@@ -53,6 +74,26 @@ def test_it_is_told_what_a_directory_cannot_enforce(tmp_path: Path) -> None:
     assert DirectoryStore(tmp_path / "unlocked").notices() == ()
 
 
+def test_an_interrupted_change_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next start takes it back or finishes it, says so once, and the object is put again."""
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    store = DirectoryStore(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalBucket, "_settle", lambda *_: None)
+        patched.setattr(Metadata, "add", crash)
+        with pytest.raises(KeyboardInterrupt):
+            store.put("k", b"body")
+    again = DirectoryStore(tmp_path)
+
+    assert again.notices() == ("1 changes of objects were interrupted last time, and are finished or taken back now.",)
+    assert DirectoryStore(tmp_path).notices() == ()
+    again.put("k", b"body")
+    assert (tmp_path / "k").read_bytes() == b"body"
+
+
 def test_a_query_reads_current_versions_only(tmp_path: Path) -> None:
     """Neither a noncurrent version nor an object under a delete marker is in the table."""
     keys = {}
@@ -62,7 +103,7 @@ def test_a_query_reads_current_versions_only(tmp_path: Path) -> None:
     key = keys["old"][0]
     store = DirectoryStore(tmp_path / "data" / BUCKET, LOCK)
     store.put(*keys["old"])
-    store.put(*keys["new"])
+    store.bucket.put(*keys["new"], sha256=hashlib.sha256(keys["new"][1]).digest())
     store.put(key.replace("-1.parquet", "-2.parquet"), keys["hidden"][1])
     store.bucket.delete(key.replace("-1.parquet", "-2.parquet"))
 

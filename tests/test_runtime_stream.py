@@ -1,9 +1,11 @@
 """The delivery stream at work: when what is due, where failures go, and what a crash may cost."""
 
 import base64
+import contextlib
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,9 +17,10 @@ import pytest
 from auditlake.errors import PlanError, StoreError
 from auditlake.runtime.buffer import Buffer
 from auditlake.runtime.function import FunctionError
+from auditlake.runtime.placement import MAX_ACTIVE_PARTITIONS
 from auditlake.runtime.plan import Column, Plan
 from auditlake.runtime.store import DirectoryStore
-from auditlake.runtime.stream import MAX_ACTIVE_PARTITIONS, StreamWorker
+from auditlake.runtime.stream import StreamWorker
 
 KEYS = {"audit_type": "login", "year": "2026", "month": "11", "day": "24"}
 NOON = 1_795_521_600
@@ -105,7 +108,7 @@ def test_records_wait_for_both_buffers(make: Make, plan: Plan) -> None:
     stream.clock[0] += plan.stream.buffer_interval_s
     stream.worker.step(everything=False)
     assert stream.rows() == ["e"]
-    assert stream.buffer.destinations() == []
+    assert stream.buffer.levels() == []
 
 
 def test_a_full_buffer_does_not_wait(make: Make, plan: Plan) -> None:
@@ -166,7 +169,7 @@ def test_a_failure_lies_under_its_type_and_costs_no_neighbour(
     assert failure[member] == code
     assert failure["arrivalTimestamp"] == NOON * 1000
     assert stream.buffer.counters()[f"failed.{kind}"] == 1
-    assert stream.buffer.destinations() == []
+    assert stream.buffer.levels() == []
 
 
 def test_a_dropped_record_leaves_only_a_count(make: Make) -> None:
@@ -214,25 +217,35 @@ def test_a_store_that_refuses_keeps_the_records_and_tries_again(make: Make, monk
     assert stream.rows() == ["kept"]
 
 
-def test_a_crash_between_store_and_buffer_repeats_an_object_and_loses_none(
+def test_a_crash_between_store_and_buffer_repeats_the_object_under_its_key(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If the process dies after the object is stored, the next start stores its rows again."""
-    stream = make()
-    stream.put(row={"event_id": "twice"})
+    """If the process dies after the object is stored, the next start finds it there: no row twice, none lost."""
+    stream = make(buffer_size_bytes=300)
+    for number in range(10):
+        stream.put(row={"event_id": f"{number}", "raw": "x" * 100})
+    stream.put(result="ProcessingFailed")
 
     def crash(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched:
-        patched.setattr(Buffer, "stored", crash)
-        with pytest.raises(KeyboardInterrupt):
-            stream.worker.step(everything=True)
-    stream.buffer.close()
-    again = make()
-    again.worker.step(everything=True)
+    for _ in range(8):
+        with monkeypatch.context() as patched:
+            patched.setattr(Buffer, "stored", crash)
+            with contextlib.suppress(KeyboardInterrupt):
+                stream.worker.step(everything=True)
+        stream.buffer.close()
+        stream = make(buffer_size_bytes=300)
+        # What comes between must not change what the object holds that was begun.
+        stream.put(row={"event_id": f"late {time.monotonic_ns()}"})
+        stream.worker.step(everything=False)
+    stream.worker.step(everything=True)
 
-    assert again.rows() == ["twice", "twice"]
+    rows = stream.rows()
+    assert len(rows) == len(set(rows)) == 18
+    assert len(stream.objects("errors")) == 1
+    versions = DirectoryStore(stream.root).bucket.objects(versions=True)
+    assert all(listed.is_latest for listed in versions), "no object has a second version"
 
 
 def test_the_thread_delivers_and_a_flush_waits_for_it(make: Make) -> None:
@@ -365,11 +378,11 @@ def test_a_function_that_cannot_be_invoked_is_tried_again(make: Make, monkeypatc
 
 def test_a_partition_that_cannot_be_delivered_stays_active(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """While its object is refused a partition counts against the limit, and others are refused for it (C2)."""
-    monkeypatch.setattr("auditlake.runtime.stream.MAX_ACTIVE_PARTITIONS", 1)
+    monkeypatch.setattr("auditlake.runtime.placement.MAX_ACTIVE_PARTITIONS", 1)
     stream = make()
     stream.put(row={"event_id": "stuck"})
     with monkeypatch.context() as patched:
-        patched.setattr(stream.worker._store, "put", refuse)
+        patched.setattr(stream.worker._objects._store, "put", refuse)
         stream.worker.step(everything=True)
         stream.put(row={"event_id": "refused"}, keys={**KEYS, "audit_type": "user"})
         stream.worker.step(everything=True)
@@ -470,3 +483,89 @@ def test_closing_ends_the_wait_before_a_retry(make: Make, monkeypatch: pytest.Mo
     assert function.invoked == 1
     assert stream.buffer.waiting().records == 1
     assert stream.objects("errors") == []
+
+
+class HangingStore(DirectoryStore):
+    """A store that does not answer until it is let go."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.asked, self.let_go = threading.Event(), threading.Event()
+
+    def put(self, key: str, body: bytes) -> None:
+        """Hang, and then store."""
+        self.asked.set()
+        assert self.let_go.wait(timeout=60)
+        super().put(key, body)
+
+
+def test_closing_does_not_wait_for_a_store_that_hangs(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The close returns, whoever waits for a flush hears of it, and the object is stored once after the next start."""
+    monkeypatch.setattr("auditlake.runtime.stream.CLOSE_S", 0.1)
+    buffer, store = Buffer(tmp_path / "buffer.sqlite"), HangingStore(tmp_path / "bucket")
+    worker = StreamWorker(plan, buffer, ByInstruction(), store)
+    buffer.accept(1000, [b'{"row": {"event_id": "e"}}']).result(timeout=10)
+    worker.start()
+    flushed = worker.flush()
+    assert store.asked.wait(timeout=20)
+    worker.close()
+    assert "stays in the buffer" in str(flushed.result(timeout=1).problem)
+    assert "stays in the buffer" in str(worker.flush().result(timeout=1).problem)
+    buffer.close()
+    store.let_go.set()
+    worker._thread.join(timeout=20)
+
+    again = Buffer(tmp_path / "buffer.sqlite")
+    assert again.recovery.begun == 1
+    StreamWorker(plan, again, ByInstruction(), DirectoryStore(tmp_path / "bucket")).step(everything=True)
+    again.close()
+    assert len(list((tmp_path / "bucket" / "events").rglob("*.parquet"))) == 1
+
+
+def test_a_buffer_that_failed_stops_the_stream_with_a_sentence(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """It says why and what to do, without a traceback, and who asks for a flush is told the same."""
+    stream = make()
+    stream.put(row={"event_id": "e"})
+    stream.worker.step(everything=False)
+    stream.clock[0] += 61
+    stream.worker.step(everything=False)
+    stream.buffer._index.write(lambda connection: connection.execute("UPDATE buffered SET data = x'00'"))
+    stream.worker.start()
+    told = stream.worker.flush().result(timeout=20).problem
+
+    assert told is not None
+    assert "What was accepted is in the journal; start auditlake again, which recovers it." in told
+    assert (stream.worker.failure, stream.worker.flush().result(timeout=1).problem) == (told, told)
+    assert "Traceback" not in caplog.text
+    stream.worker.close()
+    stream.buffer.close()
+    again = make()
+    again.worker.step(everything=True)
+    assert again.rows() == ["e"]
+
+
+def test_what_the_disk_refuses_is_a_sentence_and_is_tried_again(
+    make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A full disk in the middle of a step is told without a traceback, and the step is repeated."""
+    monkeypatch.setattr("auditlake.runtime.stream.RETRY_STORE_S", 0)
+    stream = make()
+    stream.put(row={"event_id": "e"})
+    problems = [StoreError("The buffer could not be written: the disk is full; free some space.")]
+    move = Buffer.move
+
+    def full(*arguments: Any) -> None:  # noqa: ANN401 - handed through
+        if problems:
+            raise problems.pop()
+        move(*arguments)
+
+    monkeypatch.setattr(Buffer, "move", full)
+    stream.worker.start()
+    assert "the disk is full" in str(stream.worker.flush().result(timeout=20).problem)
+    assert stream.worker.flush().result(timeout=20).rows == 1
+    stream.worker.close()
+
+    assert "the disk is full; free some space. It is tried again" in caplog.text
+    assert "Traceback" not in caplog.text

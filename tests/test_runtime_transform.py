@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auditlake.runtime import transform as stage
-from auditlake.runtime.buffer import Record
 from auditlake.runtime.function import FunctionError
+from auditlake.runtime.journal_format import Record
 from auditlake.runtime.plan import Conversion, DeliveryStream, LambdaProcessor
 from auditlake.runtime.transform import Dropped, Failed, Outcome, Transformed
 
@@ -100,9 +100,15 @@ def test_an_unknown_result_or_data_that_is_no_base64_fails(answer: dict[str, str
     assert read(answer, ok("id2"))[0] == failed(ONE, stage.BAD_RESULT)
 
 
-@pytest.mark.parametrize("answer", [b"not json", b'{"records": ', b"[" * 100_000])
+NO_UNICODE = b'{"records": [{"recordId": "id1", "result": "Ok", "data": "", "key": "\xed\xa0\x80"}]}'
+"""What a function in Python answers that returns half of a surrogate pair."""
+
+
+@pytest.mark.parametrize(
+    "answer", [b"not json", b'{"records": ', b"[" * 100_000, NO_UNICODE, NO_UNICODE.replace(b"id1", b"\xff")]
+)
 def test_an_unparsable_answer_fails_the_batch(answer: bytes) -> None:
-    """An answer that is no JSON fails every record of the batch."""
+    """An answer that is no JSON, or no UTF-8, fails every record of the batch."""
     assert stage.outcomes(BY_ID, answer, 1) == [failed(ONE, stage.PARSE_ERROR), failed(TWO, stage.PARSE_ERROR)]
 
 

@@ -14,7 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from auditlake.client.files import PRIVATE, lock, sync_directory, sync_file, write_all
+from auditlake.client.files import PRIVATE, lock, sync_file, write_all
+from auditlake.directories import sync_directory
 from auditlake.errors import SpoolError
 
 SUFFIX = ".events"

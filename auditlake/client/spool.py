@@ -16,6 +16,7 @@ from pathlib import Path
 from auditlake.client.files import append_synced, checked, is_locked, last_checked, opened
 from auditlake.client.line import Damage, Line, read_lines
 from auditlake.client.segment import NEW_SUFFIX, SUFFIX
+from auditlake.directories import make_directories
 from auditlake.errors import SpoolError
 
 SETTLED_SUFFIX = ".settled"
@@ -40,9 +41,9 @@ class Contents:
 
 
 def make_directory(path: Path) -> None:
-    """Make the directory of a spool, private to its user; raises SpoolError."""
+    """Make the directory of a spool, private to its user and there after a power cut; raises SpoolError."""
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directories(path, 0o700)
     except OSError as error:
         raise SpoolError(f"The spool {path} cannot be made ({error.strerror}); name a directory of yours.") from error
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK):

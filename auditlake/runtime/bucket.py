@@ -26,6 +26,9 @@ from auditlake.runtime.plan import ObjectLock
 NULL_VERSION = "null"
 """The version id of an object that was there before the bucket had versioning (S3, documented)."""
 
+PRECONDITION_FAILED = "PreconditionFailed"
+"""S3's error code for an object that is there, or not, against what a request asks."""
+
 _WHAT_TO_DO = {
     ENOSPC: "the disk is full; free some space and the records, which stay in the buffer, are delivered",
     EDQUOT: "the disk quota is used up; free some space and the records, which stay in the buffer, are delivered",
@@ -58,8 +61,10 @@ class LocalBucket:
         self._files = BucketFiles(root)
         self._metadata_path = self._files.area / "metadata.sqlite"
 
-    def open(self, object_lock: ObjectLock | None) -> None:
+    def open(self, object_lock: ObjectLock | None) -> int:
         """Make the bucket, or finish what a crash interrupted and take a default retention for versions to come.
+
+        Returns how many changes a crash had interrupted.
 
         Files that are there before the bucket become versions `null` without retention, as objects of a bucket whose
         versioning and Object Lock are switched on later (E2, documented).
@@ -72,6 +77,7 @@ class LocalBucket:
             with self._files.locked(), open_metadata(self._metadata_path) as metadata:
                 if not metadata.made():
                     metadata.make(object_lock, self._there_before())
+                interrupted = len(metadata.unsettled())
                 self._settle(metadata)
                 self._files.clear_incoming()
                 if object_lock is None and metadata.object_lock() is not None:
@@ -81,13 +87,14 @@ class LocalBucket:
                         "none: keep object_lock in the plan, or choose another data directory.",
                     )
                 metadata.set_object_lock(object_lock)
+        return interrupted
 
     def object_lock(self) -> ObjectLock | None:
         """Return the default retention; None when the bucket has no Object Lock."""
         with self._reading() as metadata:
             return metadata.object_lock()
 
-    def put(self, key: str, body: bytes, *, sha256: bytes | None = None) -> Version:
+    def put(self, key: str, body: bytes, *, sha256: bytes | None = None, if_none_match: bool = False) -> Version:
         """Store an object durably as the newest version of its key, retained as the bucket's default says.
 
         An object that is there stays as a noncurrent version, locked or not (E2, documented).
@@ -96,9 +103,11 @@ class LocalBucket:
             key: the object key, which must be possible as a path.
             body: the bytes.
             sha256: their SHA-256; a bucket with default retention demands a checksum (E2, observed).
+            if_none_match: store only where no object shows at the key, as `If-None-Match: *` asks (S3, documented).
 
         Raises:
-            S3Error: InvalidRequest without the checksum, BadDigest when it is of other bytes.
+            S3Error: InvalidRequest without the checksum, BadDigest when it is of other bytes, PreconditionFailed when
+                an object is there that `if_none_match` does not want.
         """
         with (
             self._explained(f"The object {key} cannot be written to the store {self.root}"),
@@ -107,6 +116,10 @@ class LocalBucket:
             object_lock = metadata.object_lock()
             _check_checksum(key, body, sha256, required=object_lock is not None)
             before = metadata.versions_of(key)
+            if if_none_match and before and not before[0].is_delete_marker:
+                raise S3Error(
+                    PRECONDITION_FAILED, f"At least one of the pre-conditions you specified did not hold: {key}."
+                )
             version = Version(key, uuid.uuid4().hex, self._now(), len(body), sha256, self._default(object_lock))
             self._files.write(version.version_id, body)
             if before and not before[0].is_delete_marker:
@@ -114,6 +127,15 @@ class LocalBucket:
             self._files.show(key, (version, *before))
             metadata.add(version)
         return version
+
+    def holds(self, key: str, sha256: bytes) -> bool:
+        """Return whether the object that shows at a key was put with this checksum, and its file still has it."""
+        with self._reading() as metadata:
+            newest = next(iter(metadata.versions_of(key)), None)
+        if newest is None or newest.is_delete_marker or newest.sha256 != sha256:
+            return False
+        with self._explained(f"The object {key} cannot be read from the store {self.root}"):
+            return _changed(newest, self._files.body(newest, is_latest=True)) is None
 
     def delete(self, key: str, version_id: str | None = None, *, bypass_governance: bool = False) -> Version | None:
         """Hide an object behind a delete marker, or delete one version for ever.

@@ -15,6 +15,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from auditlake.directories import make_directories, sync_directory
 from auditlake.runtime.object_key import BUCKET_AREA
 from auditlake.runtime.object_lock import Version
 
@@ -134,27 +135,6 @@ class BucketFiles:
             except OSError:
                 return
             folder = folder.parent
-
-
-def make_directories(path: Path) -> None:
-    """Make the directory and its parents, each durable: a crash must not lose the directory above a synced file."""
-    if path.is_dir():
-        return
-    make_directories(path.parent)
-    try:
-        path.mkdir(exist_ok=True)
-    except FileExistsError:
-        raise NotADirectoryError(errno.ENOTDIR, "a file is in the way") from None
-    sync_directory(path.parent)
-
-
-def sync_directory(path: Path) -> None:
-    """Have the names in a directory on the disk when this returns."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _current(versions: Sequence[Version]) -> Version | None:

@@ -1,121 +1,91 @@
-"""The durable buffer between deliver and store: one SQLite file, written by one thread.
+"""The durable buffer between deliver and store: a journal of what was accepted, and an index of what became of it.
 
-A record lives in exactly one place until its object is stored: in `accepted` until the transform has answered for it,
-then in `buffered` under its destination. Each move is one transaction, so a crash repeats a step and loses nothing.
-Requests that arrive together share one commit, hence one sync of the disk.
+A record is in the journal until it is stored (`journal.py`). The index says which records the transform has answered
+for, and holds what it made of them until their object is stored (`index.py`). Each step is one transaction of the
+index, so a crash repeats a step and loses nothing. Requests that arrive together share one sync of the journal.
 """
 
+import contextlib
+import logging
 import queue
 import sqlite3
 import threading
 import time
-import uuid
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
+from auditlake.directories import make_directories
 from auditlake.errors import StoreError
+from auditlake.runtime import index as index_file
+from auditlake.runtime.destination import Destination
+from auditlake.runtime.index import Accepted, Buffered, Delivery, Index, IndexDamagedError
+from auditlake.runtime.journal import Journal, keep_aside, open_journal
+from auditlake.runtime.journal_format import FileHeader, Record
+from auditlake.runtime.journal_scan import CutOff, Damaged, first_header, journal_directory, read_journal, scan
+from auditlake.runtime.levels import Level, Levels, Waiting
+from auditlake.runtime.recovery import Recovery
+from auditlake.runtime.seq_ranges import SeqRanges
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS accepted (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, arrival_ms INTEGER NOT NULL, data BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS buffered (
-    seq INTEGER PRIMARY KEY, destination TEXT NOT NULL, arrival_ms INTEGER NOT NULL, data BLOB NOT NULL);
-CREATE INDEX IF NOT EXISTS buffered_destination ON buffered (destination, seq);
-CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
-"""
+MAX_SHARED_JOBS = 1_000
+MAX_SHARED_BYTES = 8 * 1024 * 1024
+"""How many waiting requests and bytes share one sync at most, so that the first of them does not wait without end."""
+CLOSE_S = 10
+"""How long a close waits for a disk that does not answer."""
+DAMAGED = "damaged"
+"""The folder beside the buffer where damaged files are kept."""
 
-MAX_SHARED_COMMIT = 1_000
-"""How many waiting jobs share one commit at most, so that the first of them does not wait without end."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """A record as it was accepted: its place in the order, arrival (epoch ms, UTC) and bytes."""
-
-    seq: int
-    arrival_ms: int
-    data: bytes
-
-
-@dataclass(frozen=True)
-class Buffered:
-    """A record that goes to a destination; `data` is what will be converted, or an error object."""
-
-    seq: int
-    destination: str
-    arrival_ms: int
-    data: bytes
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """The accepted records that the transform has not answered for: count, bytes, oldest arrival (epoch ms, UTC)."""
-
-    records: int
-    bytes: int
-    oldest_arrival_ms: int | None
-
-
-@dataclass(frozen=True)
-class Destination:
-    """What waits for one destination: count, bytes, oldest arrival, and when its buffer was opened (epoch ms, UTC)."""
-
-    name: str
-    records: int
-    bytes: int
-    oldest_arrival_ms: int
-    opened_ms: int
+logger = logging.getLogger("auditlake")
 
 
 @dataclass(frozen=True)
 class _Job:
-    work: Callable[[sqlite3.Connection], Any]
-    done: "Future[Any]"
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = WAL")
-    # FULL syncs the log at every commit: what is committed survives a power cut.
-    connection.execute("PRAGMA synchronous = FULL")
-    return connection
+    arrival_ms: int
+    records: Sequence[bytes]
+    done: "Future[list[int]]"
 
 
 class Buffer:
-    """The buffer's file; all writing happens in its own thread, in the order of arrival."""
+    """The buffer; accepting happens in its own thread, in the order of arrival, and one thread takes records out."""
 
     def __init__(self, path: Path) -> None:
-        """Open or make the file at `path`; raises StoreError when it cannot be opened or is no buffer."""
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = _connect(path)
-            self._connection.executescript(SCHEMA)
-            self._reader = _connect(path)
-            self._reading = threading.RLock()
-            self._connection.execute("INSERT OR IGNORE INTO meta VALUES ('id', ?)", (uuid.uuid4().hex,))
-            self._connection.execute("INSERT OR IGNORE INTO meta VALUES ('created_ms', ?)", (int(time.time() * 1000),))
-            meta = dict(self._connection.execute("SELECT key, value FROM meta").fetchall())
-            self.id = meta["id"]
-            self.created_ms = int(meta["created_ms"])
-            self._levels = _Levels(self._reader)
-        except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"The buffer {path} cannot be opened: {error}.") from None
+        """Open or make the buffer whose index is at `path`, and recover what the last process left.
+
+        Raises StoreError when it cannot be opened, or is no buffer.
+        """
+        self._kept_aside = path.parent / DAMAGED
+        with contextlib.ExitStack() as opened:
+            try:
+                directory = journal_directory(path)
+                make_directories(directory)
+                header = first_header(directory)
+                self._index, problems = _open_index(path, header)
+                opened.callback(self._index.abandon)
+                self.id = self._index.id
+                self.created_ms = self._index.created_ms
+                self._journal, found = self._open_journal(directory)
+                self._levels = Levels(self._index, self._journal)
+                cleared = self._clear()
+            except OSError as error:
+                raise StoreError(f"The buffer {path} cannot be opened: {error.strerror or error}.") from None
+            opened.pop_all()
+        self.recovery = self._recovery(header is None, cleared, (*problems, *found))
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._closed = False
+        self._refusing = False
         self._thread = threading.Thread(target=self._write, name="buffer", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Finish what was asked for and close the file."""
+        """Finish what was asked for and close the files, within CLOSE_S seconds if the disk does not answer."""
+        self._closed = True
         self._jobs.put(None)
-        self._thread.join()
-        self._reader.close()
-        self._connection.close()
+        self._thread.join(CLOSE_S)
+        if not self._thread.is_alive():
+            self._journal.close()
+        self._index.close(self._accepted())
 
     def record_id(self, seq: int) -> str:
         """Return the RecordId of a record, which is never reused, not even by another buffer."""
@@ -123,20 +93,14 @@ class Buffer:
 
     def accept(self, arrival_ms: int, records: Sequence[bytes]) -> "Future[list[int]]":
         """Store records; the future holds their sequence numbers once they are on the disk, or the error."""
-
-        size = sum(map(len, records))
-
-        def work(connection: sqlite3.Connection) -> list[int]:
-            insert = "INSERT INTO accepted (arrival_ms, data) VALUES (?, ?)"
-            sequence = [connection.execute(insert, (arrival_ms, data)).lastrowid or 0 for data in records]
-            _count(connection, {"accepted.records": len(records), "accepted.bytes": size})
-            return sequence
-
-        def committed(done: "Future[list[int]]") -> None:
-            if done.exception() is None:
-                self._levels.add_waiting(len(records), size)
-
-        return self._submit(work, committed)
+        job = _Job(arrival_ms, records, Future())
+        # From now on nobody can cancel it: a client that hangs up must not make the writer's answer an error.
+        job.done.set_running_or_notify_cancel()
+        if self._closed:
+            job.done.set_exception(StoreError("The buffer is closed; send the request again after the next start."))
+        else:
+            self._jobs.put(job)
+        return job.done
 
     def move(
         self, answered: Sequence[Record], buffered: Sequence[Buffered], counted: Mapping[str, int], now_ms: int
@@ -145,19 +109,39 @@ class Buffer:
 
         `now_ms` (epoch ms) is when the buffer of a destination opens that was empty. Raises StoreError.
         """
+        ranges = SeqRanges(self._index.answered)
+        ranges.add_all(record.seq for record in answered)
 
         def work(connection: sqlite3.Connection) -> None:
-            _insert(connection, buffered)
-            connection.executemany("DELETE FROM accepted WHERE seq = ?", [(record.seq,) for record in answered])
-            _count(connection, counted)
+            index_file.put_buffered(connection, buffered)
+            index_file.put_answered(connection, ranges)
+            index_file.note_accepted(connection, self._accepted())
+            index_file.count(connection, counted)
 
-        self._submit(work).result()
+        self._index.write(work)
+        self._index.answered = ranges
         self._levels.add_waiting(-len(answered), -sum(len(record.data) for record in answered))
         self._levels.add_buffered(buffered, now_ms)
+        self._clear()
+
+    def begin(self, destination: Destination, taken: Sequence[Buffered], key: str) -> None:
+        """Fix durably that these records, the oldest of a destination, are stored as one object under this key.
+
+        Whatever happens then, `begun` gives the same records and key until they are `stored`. Raises StoreError.
+        """
+        delivery = Delivery(destination, taken[-1].position, key)
+        self._index.write(lambda connection: index_file.put_delivery(connection, delivery))
+
+    def begun(self, destination: Destination) -> tuple[str, list[Buffered]] | None:
+        """Return key and records of the object of a destination that was begun and is not known to be stored."""
+        delivery = self._index.delivery(destination)
+        if delivery is None:
+            return None
+        return delivery.key, list(self._index.rows(destination, delivery.last_position))
 
     def stored(
         self,
-        destination: str,
+        destination: Destination,
         taken: Sequence[Buffered],
         failed: Sequence[Buffered],
         counted: Mapping[str, int],
@@ -169,112 +153,198 @@ class Buffer:
         """
 
         def work(connection: sqlite3.Connection) -> None:
-            connection.executemany("DELETE FROM buffered WHERE seq = ?", [(item.seq,) for item in taken])
-            _insert(connection, failed)
-            _count(connection, counted)
+            connection.executemany("DELETE FROM buffered WHERE position = ?", [(item.position,) for item in taken])
+            connection.execute("DELETE FROM deliveries WHERE destination = ?", (destination.text,))
+            index_file.put_buffered(connection, failed)
+            index_file.count(connection, counted)
 
-        self._submit(work).result()
-        with self._reading:
-            self._levels.reload(self._reader, destination)
+        self._index.write(work)
+        self._levels.reload(self._index, destination)
         self._levels.add_buffered(failed, now_ms)
+        self._clear()
 
     def count(self, counted: Mapping[str, int]) -> None:
         """Add to the counters; raises StoreError."""
-        self._submit(lambda connection: _count(connection, counted)).result()
+        self._index.write(lambda connection: index_file.count(connection, counted))
 
-    def waiting(self, after: int = 0) -> Waiting:
-        """Return what the transform has not answered for; the oldest arrival is that of the records after `after`."""
-        with self._reading:
-            oldest = self._reader.execute(
-                "SELECT arrival_ms FROM accepted WHERE seq > ? ORDER BY seq LIMIT 1", (after,)
-            ).fetchone()
+    def waiting(self, after: int | None = None) -> Waiting:
+        """Return what the transform has not answered for.
+
+        With `after`, which only the thread that takes records out may give, the oldest arrival is that of the records
+        after this sequence number.
+        """
         records, size = self._levels.waiting()
-        return Waiting(records, size, oldest[0] if oldest else None)
+        unanswered = self._look() if after is None else self._unanswered(after)
+        oldest = next(unanswered, None) if records else None
+        return Waiting(records, size, oldest.arrival_ms if oldest else None)
 
     def newest(self) -> int:
         """Return the sequence number of the newest accepted record that waits for the transform; 0 when none does."""
-        with self._reading:
-            return int(self._reader.execute("SELECT coalesce(max(seq), 0) FROM accepted").fetchone()[0])
+        if not self._levels.waiting()[0]:
+            return 0
+        newest = self._journal.newest
+        return next((first - 1 for first, last in self._index.answered if first <= newest <= last), newest)
 
     def next_batch(self, max_bytes: int, max_records: int, after: int = 0) -> list[Record]:
         """Return the oldest accepted records after sequence number `after`, at least one if there is one.
 
-        They hold no more than `max_bytes` and are no more than `max_records`.
+        They hold no more than `max_bytes` and are no more than `max_records`. Raises StoreError.
         """
         batch: list[Record] = []
         size = 0
-        query = "SELECT seq, arrival_ms, data FROM accepted WHERE seq > ? ORDER BY seq"
-        with (
-            self._reading,
-            closing(self._reader.execute(query, (after,))) as rows,
-        ):
-            for seq, arrival_ms, data in rows:
-                size += len(data)
-                if batch and (size > max_bytes or len(batch) >= max_records):
-                    break
-                batch.append(Record(seq, arrival_ms, data))
+        for record in self._unanswered(after):
+            size += len(record.data)
+            if batch and (size > max_bytes or len(batch) >= max_records):
+                break
+            batch.append(record)
         return batch
 
-    def destinations(self) -> list[Destination]:
+    def levels(self) -> list[Level]:
         """Return what waits for each destination."""
-        return self._levels.destinations()
+        return self._levels.buffered()
 
-    def contents(self, destination: str, max_bytes: int) -> list[Buffered]:
+    def contents(self, destination: Destination, max_bytes: int) -> list[Buffered]:
         """Return the oldest records of a destination, at least one if there is one, up to `max_bytes`."""
         found: list[Buffered] = []
         size = 0
-        query = "SELECT seq, destination, arrival_ms, data FROM buffered WHERE destination = ? ORDER BY seq"
-        with self._reading, closing(self._reader.execute(query, (destination,))) as rows:
-            for row in rows:
-                size += len(row[3])
-                if found and size > max_bytes:
-                    break
-                found.append(Buffered(*row))
+        for item in self._index.rows(destination, None):
+            size += len(item.data)
+            if found and size > max_bytes:
+                break
+            found.append(item)
         return found
 
     def counters(self) -> dict[str, int]:
         """Return what was counted since the buffer was made, by name."""
-        with self._reading:
-            return dict(self._reader.execute("SELECT name, value FROM counters ORDER BY name").fetchall())
+        accepted = self._accepted()
+        counted = {"accepted.records": accepted.records, "accepted.bytes": accepted.bytes}
+        stored = dict(self._index.read("SELECT name, value FROM counters ORDER BY name"))
+        return stored | {name: value for name, value in counted.items() if value}
 
-    def _submit(
-        self, work: Callable[[sqlite3.Connection], Any], committed: "Callable[[Future[Any]], None] | None" = None
-    ) -> "Future[Any]":
-        job = _Job(work, Future())
-        # From now on nobody can cancel it: a client that hangs up must not make the writer's answer an error.
-        job.done.set_running_or_notify_cancel()
-        if committed is not None:
-            job.done.add_done_callback(committed)
-        self._jobs.put(job)
-        return job.done
+    def _accepted(self) -> Accepted:
+        journal = self._journal
+        return Accepted(journal.newest, journal.accepted_records, journal.accepted_bytes)
+
+    def _look(self) -> Iterator[Record]:
+        """Yield the records that the transform has not answered for, for any thread that only looks."""
+        answered = self._index.answered
+        with contextlib.suppress(FileNotFoundError):  # all of a file was stored meanwhile
+            yield from (one for one in self._journal.read(0) if isinstance(one, Record) and one.seq not in answered)
+
+    def _unanswered(self, after: int) -> Iterator[Record]:
+        """Yield the records after a number that the transform has not answered for; what is damaged is told."""
+        answered = self._index.answered
+        try:
+            for one in self._journal.read(after, remember=True):
+                if isinstance(one, Damaged):
+                    for sentence in self._give_up([one]):
+                        logger.error("%s", sentence)
+                elif one.seq not in answered:
+                    yield one
+        except OSError as error:
+            raise StoreError(f"The journal of the buffer cannot be read: {error.strerror or error}.") from None
+
+    def _give_up(self, damaged: Iterable[Damaged]) -> list[str]:
+        """Count records that cannot be read and wait for them no longer; returns a sentence for each place."""
+        sentences = []
+        for one in damaged:
+            lost = self._index.answered.missing(one.first, one.last)
+            if not lost:
+                continue  # told before, or delivered before it was damaged
+            ranges = SeqRanges(self._index.answered)
+            ranges.add(one.first, one.last)
+            self._index.write(lambda connection, ranges=ranges, lost=lost: _put_lost(connection, ranges, lost))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+            self._index.answered = ranges
+            sentences.append(
+                f"The journal is damaged: {lost:,} accepted records, numbers {one.first} to {one.last}, cannot be "
+                f"read; their {one.length} bytes at offset {one.offset} of {one.file} are kept in {self._kept_aside}."
+            )
+        return sentences
+
+    def _clear(self) -> int:
+        """Remove the journal's files of which everything is stored; they are also removed at the next chance."""
+
+        def is_done(first: int, last: int) -> bool:
+            if not self._index.answered.covers(first, last):
+                return False
+            return not self._index.read("SELECT 1 FROM buffered WHERE seq BETWEEN ? AND ? LIMIT 1", (first, last))
+
+        try:
+            cleared = self._journal.clear(is_done)
+        except OSError as error:
+            logger.warning("A delivered file of the journal cannot be removed: %s.", error.strerror or error)
+            return 0
+        if cleared and self._journal.files:
+            self._index.answered.forget_below(self._journal.files[0].header.first)
+        return cleared
+
+    def _open_journal(self, directory: Path) -> tuple[Journal, list[str]]:
+        noted = self._index.accepted()
+        scanned = scan(directory, noted.last_seq)
+        journal = open_journal(
+            directory, self._kept_aside, scanned, bytes.fromhex(self.id), self.created_ms, noted.last_seq
+        )
+        journal.accepted_records = max(journal.accepted_records, noted.records)
+        journal.accepted_bytes = max(journal.accepted_bytes, noted.bytes)
+        sentences = self._give_up(scanned.damaged)
+        sentences += [_told(one, self._kept_aside) for one in scanned.cut_off]
+        for sentence in sentences:
+            logger.error("%s", sentence)
+        return journal, sentences
+
+    def _recovery(self, is_new: bool, cleared: int, problems: Sequence[str]) -> Recovery:
+        levels = self._levels.buffered()
+        waiting = self.waiting()
+        oldest = [level.oldest_arrival_ms for level in levels]
+        if waiting.oldest_arrival_ms is not None:
+            oldest.append(waiting.oldest_arrival_ms)
+        ((begun,),) = self._index.read("SELECT count(*) FROM deliveries")
+        return Recovery(
+            opened_ms=int(time.time() * 1000),
+            was_closed=self._index.was_closed,
+            is_new=is_new,
+            waiting=waiting.records,
+            buffered=sum(level.records for level in levels),
+            destinations=len(levels),
+            begun=begun,
+            oldest_arrival_ms=min(oldest, default=None),
+            files_cleared=cleared,
+            problems=problems,
+        )
 
     def _write(self) -> None:
         while (first := self._jobs.get()) is not None:
-            jobs = [first]
+            jobs, size = [first], sum(map(len, first.records))
             stop = False
-            while len(jobs) < MAX_SHARED_COMMIT and not self._jobs.empty():
+            while len(jobs) < MAX_SHARED_JOBS and size < MAX_SHARED_BYTES and not self._jobs.empty():
                 job = self._jobs.get()
                 if job is None:
                     stop = True
                     break
                 jobs.append(job)
+                size += sum(map(len, job.records))
             self._commit(jobs)
             if stop:
                 return
 
     def _commit(self, jobs: Sequence[_Job]) -> None:
+        records = [(job.arrival_ms, data) for job in jobs for data in job.records]
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            results = [job.work(self._connection) for job in jobs]
-            self._connection.execute("COMMIT")
+            sequence = iter(self._journal.append(records))
         except Exception as error:  # noqa: BLE001 - whatever failed, every waiting request must hear of it
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+            told = error if isinstance(error, StoreError) else StoreError(f"The buffer could not be written: {error}.")
+            if not self._refusing:
+                logger.error("%s It is told again when records are accepted.", told)
+            self._refusing = True
             for job in jobs:
-                job.done.set_exception(StoreError(f"The buffer could not be written: {error}."))
+                job.done.set_exception(told)
             return
-        for job, result in zip(jobs, results, strict=True):
-            job.done.set_result(result)
+        if self._refusing:
+            logger.error("Records are accepted again.")
+        self._refusing = False
+        self._levels.add_waiting(len(records), sum(len(data) for _, data in records))
+        for job in jobs:
+            job.done.set_result([next(sequence) for _ in job.records])
 
 
 def record_id(buffer_id: str, seq: int) -> str:
@@ -282,61 +352,51 @@ def record_id(buffer_id: str, seq: int) -> str:
     return f"{buffer_id}{seq:020d}"
 
 
-class _Levels:
-    """How full the buffer is, kept in memory because it is asked for at every step; any thread may ask."""
+def unanswered_records(path: Path, connection: sqlite3.Connection) -> Iterator[Record]:
+    """Yield the accepted records that wait for the transform, for who reads a buffer that may be running.
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._lock = threading.Lock()
-        count, size = connection.execute("SELECT count(*), coalesce(sum(length(data)), 0) FROM accepted").fetchone()
-        self._waiting = (int(count), int(size))
-        self._destinations: dict[str, Destination] = {}
-        for (name,) in connection.execute("SELECT DISTINCT destination FROM buffered").fetchall():
-            self.reload(connection, name)
-
-    def waiting(self) -> tuple[int, int]:
-        with self._lock:
-            return self._waiting
-
-    def destinations(self) -> list[Destination]:
-        with self._lock:
-            return list(self._destinations.values())
-
-    def add_waiting(self, records: int, size: int) -> None:
-        with self._lock:
-            self._waiting = (self._waiting[0] + records, self._waiting[1] + size)
-
-    def add_buffered(self, items: Iterable[Buffered], now_ms: int) -> None:
-        with self._lock:
-            for item in items:
-                old = self._destinations.get(item.destination) or Destination(
-                    item.destination, 0, 0, item.arrival_ms, now_ms
-                )
-                self._destinations[item.destination] = Destination(
-                    name=item.destination,
-                    records=old.records + 1,
-                    bytes=old.bytes + len(item.data),
-                    oldest_arrival_ms=min(old.oldest_arrival_ms, item.arrival_ms),
-                    opened_ms=old.opened_ms,
-                )
-
-    def reload(self, connection: sqlite3.Connection, destination: str) -> None:
-        """Count one destination anew; what was left over from an object opened its buffer when it arrived."""
-        count, size, oldest = connection.execute(
-            "SELECT count(*), sum(length(data)), min(arrival_ms) FROM buffered WHERE destination = ?", (destination,)
-        ).fetchone()
-        with self._lock:
-            self._destinations.pop(destination, None)
-            if count:
-                self._destinations[destination] = Destination(destination, count, size, oldest, oldest)
+    `path` is the index's, and `connection` one to it, whose open transaction says what was answered. Raises OSError.
+    """
+    answered = SeqRanges(connection.execute("SELECT first, last FROM answered"))
+    for record in read_journal(journal_directory(path)):
+        if record.seq not in answered:
+            yield record
 
 
-def _insert(connection: sqlite3.Connection, items: Iterable[Buffered]) -> None:
-    rows = [(item.seq, item.destination, item.arrival_ms, item.data) for item in items]
-    connection.executemany("INSERT OR REPLACE INTO buffered VALUES (?, ?, ?, ?)", rows)
+def _open_index(path: Path, known: FileHeader | None) -> tuple[Index, list[str]]:
+    """Open the index, or make it anew of the journal when it is damaged; `known` is what a file of the journal says."""
+    buffer_id, created_ms = (known.buffer_id.hex(), known.created_ms) if known else (None, None)
+    missing = known is not None and not path.exists()
+    try:
+        index = Index(path, buffer_id, created_ms)
+    except IndexDamagedError as damage:
+        if known is None:
+            raise StoreError(f"The buffer {path} cannot be opened: {damage}.") from None
+        moment = f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
+        for suffix in ("", "-wal", "-shm"):
+            part = path.with_name(path.name + suffix)
+            if part.exists():
+                keep_aside(part, path.parent / DAMAGED, f"{path.stem}-{moment}.sqlite{suffix}")
+        sentence = (
+            f"The buffer's index was damaged ({damage}) and is kept as {DAMAGED}/{path.stem}-{moment}.sqlite; it is "
+            "made anew of the journal, so that nothing is lost; some records may be stored twice (with one event_id)."
+        )
+        logger.error("%s", sentence)
+        return Index(path, buffer_id, created_ms), [sentence]
+    if missing:
+        return index, [f"The buffer's index {path} was gone and is made anew of the journal; rows may be stored twice."]
+    return index, []
 
 
-def _count(connection: sqlite3.Connection, counted: Mapping[str, int]) -> None:
-    connection.executemany(
-        "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
-        Counter(counted).items(),
+def _put_lost(connection: sqlite3.Connection, ranges: SeqRanges, lost: int) -> None:
+    index_file.put_answered(connection, ranges)
+    index_file.count(connection, {"damaged.records": lost})
+
+
+def _told(one: CutOff, kept_aside: Path) -> str:
+    if one.cut_short:
+        return f"The last record of {one.file} was not written to its end, so it was not acknowledged; it is cut off."
+    return (
+        f"The last {one.length} bytes of {one.file} are no whole record: they were not acknowledged, or are damaged; "
+        f"they are kept in {kept_aside}."
     )

@@ -16,7 +16,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from auditlake.runtime.plan import Function
 
@@ -26,7 +26,11 @@ HEADER = struct.Struct(">cI")
 """Before an answer: OK or ERROR, and the answer's length in bytes."""
 MAX_PAYLOAD_BYTES = 6_291_556
 """The largest answer of a synchronous invocation, as Lambda's own message words it (B3)."""
+PIPE_BYTES = 1024 * 1024
+"""How much a pipe to or from a process holds (Linux): most events pass at once, not in turns of 64 KiB."""
 OK, ERROR = b"O", b"E"
+CLOSE_S = 5
+"""How long a close waits for an invocation whose process was killed."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class FunctionProcess:
         environment: Mapping[str, str],
     ) -> None:
         """Prepare to run `function`; its output is appended to the file `log`; `environment` adds to the plan's."""
-        self._function = function
+        self.function = function
         self._log = log
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
@@ -66,10 +70,10 @@ class FunctionProcess:
 
         `timeout_s` is the caller's own limit in seconds; the function's timeout always holds.
         """
-        limit = min(self._function.timeout_s, timeout_s or self._function.timeout_s)
+        limit = min(self.function.timeout_s, timeout_s or self.function.timeout_s)
         with self._lock:
             if self._closed:
-                return FunctionError("error", f"The process of {self._function.name} is closed.")
+                return FunctionError("error", f"The process of {self.function.name} is closed.")
             deadline = time.monotonic() + limit
             events, answers = self._pipes()
             try:
@@ -82,7 +86,7 @@ class FunctionProcess:
             except (OSError, EOFError):
                 self._kill()
                 return FunctionError(
-                    "error", f"The process of {self._function.name} ended while it ran; see {self._log}."
+                    "error", f"The process of {self.function.name} ended while it ran; see {self._log}."
                 )
             except BaseException:
                 self._kill()  # or its answer to this event would be taken for the next one's
@@ -99,25 +103,28 @@ class FunctionProcess:
         """End the process at once: an invocation that runs fails."""
         self._closed = True
         # Only who holds the lock may touch the process; killing it makes an invocation let go of the lock.
+        until = time.monotonic() + CLOSE_S
         while not self._lock.acquire(timeout=0.1):
             process = self._process
             if process is not None:
                 process.kill()
+            if time.monotonic() > until:
+                return  # whoever starts a process on a disk that does not answer; it ends with its standard input
         self._kill()
         self._lock.release()
 
     def _pipes(self) -> tuple[int, int]:
         """Return the descriptors to write events to and read answers from, starting the process if it does not run."""
         if self._process is None or self._process.poll() is not None:
-            self._log.parent.mkdir(parents=True, exist_ok=True)
-            with self._log.open("ab") as log:
+            with self._opened_log() as log:
                 self._process = subprocess.Popen(  # noqa: S603 - our own worker with the plan's handler
-                    [sys.executable, "-m", "auditlake.runtime.function_worker", self._function.handler],
+                    [sys.executable, "-m", "auditlake.runtime.function_worker", self.function.handler, str(self._log)],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,
                     bufsize=0,
-                    env=self._process_environment(),
+                    pipesize=PIPE_BYTES,
+                    env=self.environment(),
                     start_new_session=True,  # ctrl-C goes to the server, which drains; not to its functions
                 )
             if self._process.stdin is not None:
@@ -126,7 +133,16 @@ class FunctionProcess:
             raise RuntimeError("The process of a function has pipes.")
         return self._process.stdin.fileno(), self._process.stdout.fileno()
 
-    def _process_environment(self) -> dict[str, str]:
+    def _opened_log(self) -> IO[bytes]:
+        """Open the log, or nothing instead: that a function cannot say something must not keep it from working."""
+        try:
+            self._log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            return os.fdopen(os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
+        except OSError:
+            return open(os.devnull, "ab")  # noqa: PTH123 - no file
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment variables of the function's process."""
         kept = {
             name: os.environ[name]
             for name in ("PATH", "HOME", "LANG", "PYTHONPATH", "VIRTUAL_ENV")
@@ -134,8 +150,8 @@ class FunctionProcess:
         }
         return {
             **kept,
-            **self._function.environment,
-            "AWS_LAMBDA_FUNCTION_NAME": self._function.name,
+            **self.function.environment,
+            "AWS_LAMBDA_FUNCTION_NAME": self.function.name,
             "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
             **self._environment,
         }

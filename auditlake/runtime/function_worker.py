@@ -9,6 +9,7 @@ import traceback
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, Any
 
 # What the function prints must not mix with its answers, and simplejson must be loaded before the function is, as in
@@ -16,6 +17,7 @@ from typing import IO, Any
 import simplejson
 
 from auditlake.runtime.function import ERROR, HEADER, OK, REQUEST
+from auditlake.runtime.function_log import FunctionLog
 
 
 class Encoder(simplejson.JSONEncoder):
@@ -43,12 +45,12 @@ class Context:
         return max(0, int((self.deadline - time.monotonic()) * 1000))
 
 
-def main(handler: str) -> None:
-    """Serve invocations of `handler` (`module.function`) until standard input ends."""
+def main(handler: str, log: Path) -> None:
+    """Serve invocations of `handler` (`module.function`) until standard input ends; `log` is where its output goes."""
     events = sys.stdin.buffer
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a log must not wait in a buffer
+    sys.stdout = sys.stderr = FunctionLog(log)  # a log must not wait in a buffer, nor fail
     module, _, name = handler.rpartition(".")
     function: Callable[[Any, Context], Any] | Exception
     try:
@@ -81,4 +83,4 @@ def _answer(
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], Path(sys.argv[2]))

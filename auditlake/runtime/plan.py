@@ -129,10 +129,24 @@ class ObjectLock:
 
 @dataclass(frozen=True)
 class Bucket:
-    """The bucket that holds the events; `object_lock` is None where the plan switches it off."""
+    """The bucket that holds the events; `object_lock` is None where the plan switches it off.
+
+    `lifecycle` are the names of its rules that expire objects or move them to another class of storage.
+    """
 
     name: str
     object_lock: ObjectLock | None
+    lifecycle: tuple[str, ...] = ()
+
+    def notices(self) -> tuple[str, ...]:
+        """Return what the plan asks of the bucket and S3 alone does, as sentences for the user at start."""
+        if not self.lifecycle:
+            return ()
+        rules = "rule" if len(self.lifecycle) == 1 else "rules"
+        return (
+            f"The plan's lifecycle ({rules} {', '.join(self.lifecycle)}) is S3's: here nothing expires or moves "
+            "to another class of storage.",
+        )
 
 
 @dataclass(frozen=True)
@@ -252,6 +266,9 @@ def _walk(module: Mapping[str, Any]) -> Iterator[Resource]:
         yield from _walk(child)
 
 
+_LIFECYCLE_ACTIONS = ("expiration", "noncurrent_version_expiration", "noncurrent_version_transition", "transition")
+
+
 class _Reader:
     """Turns resources into the parts of a Plan; every complaint names the resource."""
 
@@ -263,8 +280,10 @@ class _Reader:
         stream_resource = self._one("aws_kinesis_firehose_delivery_stream")
         processor = _processor(stream_resource)
         # The plan does not know the stream's ARN yet; that of its transform says account and region.
-        _, aws_partition, _, region, account_id, _ = processor.function_arn.split(":", 5)
-        arn = f"arn:{aws_partition}:firehose:{region}:{account_id}:deliverystream/{stream_resource.values['name']}"
+        _, aws_partition, _, region, account_id, _ = _arn_parts(stream_resource, processor.function_arn)
+        arn = (
+            f"arn:{aws_partition}:firehose:{region}:{account_id}:deliverystream/{_text(stream_resource.values, 'name')}"
+        )
         stream = _stream(stream_resource, arn, region, processor, self._role_arn(stream_resource, aws_partition))
         return Plan(
             api=self._api(),
@@ -284,7 +303,7 @@ class _Reader:
         if known:
             return str(known)
         for role in self._all("aws_iam_role"):
-            if "firehose.amazonaws.com" in (role.values.get("assume_role_policy") or ""):
+            if "firehose.amazonaws.com" in str(role.values.get("assume_role_policy")):
                 account_id = _processor(stream).function_arn.split(":")[4]
                 return f"arn:{aws_partition}:iam::{account_id}:role/{_known(role, 'name')}"
         raise PlanError(
@@ -310,14 +329,14 @@ class _Reader:
         resource = self._one("aws_api_gateway_rest_api")
         stage = self._one("aws_api_gateway_stage").values
         throttles = {
-            r.values["method_path"].replace("~1", "/").strip("/"): throttle
+            _text(r.values, "method_path").replace("~1", "/").strip("/"): throttle
             for r in self._all("aws_api_gateway_method_settings")
             if (throttle := _throttle(_block(r.values, "settings"))) is not None
         }
         return Api(
-            name=resource.values["name"],
+            name=_text(resource.values, "name"),
             document=_document(resource),
-            stage=stage["stage_name"],
+            stage=_text(stage, "stage_name"),
             throttle=throttles.pop("*/*", None),
             method_throttles=throttles,
             stage_variables=stage.get("variables") or {},
@@ -326,37 +345,68 @@ class _Reader:
     def _table(self, stream: Resource) -> Table:
         conversion = _block(_block(stream.values, "extended_s3_configuration"), "data_format_conversion_configuration")
         schema = _block(conversion, "schema_configuration")
+        wanted = _text(schema, "database_name"), _text(schema, "table_name")
         for resource in self._glue_tables("EXTERNAL_TABLE"):
             values = resource.values
-            if (values["database_name"], values["name"]) == (schema["database_name"], schema["table_name"]):
+            database, name = _text(values, "database_name"), _text(values, "name")
+            if (database, name) == wanted:
                 storage = _block(values, "storage_descriptor")
                 return Table(
-                    database=values["database_name"],
-                    name=values["name"],
-                    columns=_columns(storage["columns"]),
-                    partition_keys=_columns(values["partition_keys"]),
+                    database=database,
+                    name=name,
+                    columns=_columns(_blocks(storage, "columns")),
+                    partition_keys=_columns(_blocks(values, "partition_keys")),
                 )
         raise PlanError(
-            f"{stream.address} converts for the table {schema['database_name']}.{schema['table_name']}, "
+            f"{stream.address} converts for the table {'.'.join(wanted)}, "
             "which is no aws_glue_catalog_table of the plan."
         )
 
     def _bucket(self, name: str) -> Bucket:
-        if name not in [r.values["bucket"] for r in self._all("aws_s3_bucket")]:
+        if name not in [_text(r.values, "bucket") for r in self._all("aws_s3_bucket")]:
             raise PlanError(f"The delivery stream writes to the bucket {name}, which is no aws_s3_bucket of the plan.")
+        lifecycle = tuple(self._lifecycle(name))
         for resource in self._all("aws_s3_bucket_object_lock_configuration"):
-            if resource.values["bucket"] in (None, name) and resource.values.get("rule"):
+            if resource.values.get("bucket") in (None, name) and resource.values.get("rule"):
                 retention = _block(_block(resource.values, "rule"), "default_retention")
                 days = retention.get("days") or 365 * (retention.get("years") or 0)
-                return Bucket(name, ObjectLock(retention["mode"], days))
-        return Bucket(name, None)
+                return Bucket(name, ObjectLock(_text(retention, "mode"), days), lifecycle)
+        return Bucket(name, None, lifecycle)
+
+    def _lifecycle(self, bucket: str) -> Iterator[str]:
+        """Yield the names of the bucket's rules that expire or move objects; a plan may not know the bucket yet."""
+        for resource in self._all("aws_s3_bucket_lifecycle_configuration"):
+            if resource.values.get("bucket") in (None, bucket):
+                for rule in _blocks(resource.values, "rule"):
+                    if rule.get("status") == "Enabled" and any(rule.get(action) for action in _LIFECYCLE_ACTIONS):
+                        yield str(rule.get("id") or "without a name")
 
 
 def _block(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """Return the one block of that name; Terraform plans a block as a list of one. Empty when it is not there."""
-    blocks = values.get(name) or [{}]
-    block: Mapping[str, Any] = blocks[0]
-    return block
+    return next(iter(_blocks(values, name)), {})
+
+
+def _blocks(values: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """Return the blocks of that name."""
+    blocks = values.get(name)
+    one_or_more = blocks if isinstance(blocks, list) else [blocks]
+    return [block for block in one_or_more if isinstance(block, Mapping)]
+
+
+def _text(values: Mapping[str, Any], name: str) -> str:
+    """Return a text that the runtime needs; raises KeyError when the plan does not know it."""
+    if not isinstance(values.get(name), str):
+        raise KeyError(name)
+    return str(values[name])
+
+
+def _number(values: Mapping[str, Any], name: str) -> int:
+    """Return a number that the runtime needs; raises KeyError when the plan does not know it."""
+    value = values.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise KeyError(name)
+    return int(value)
 
 
 def _document(resource: Resource) -> Mapping[str, Any]:
@@ -385,29 +435,29 @@ def _known(resource: Resource, attribute: str) -> str:
 def _throttle(settings: Mapping[str, Any]) -> Throttle | None:
     """Return a method's throttle; -1, which stands for the account's quota, is none of its own."""
     rate, burst = settings.get("throttling_rate_limit"), settings.get("throttling_burst_limit")
-    if rate is None or rate < 0:
+    if not isinstance(rate, int | float) or rate < 0:
         return None
-    return Throttle(rate, burst if burst is not None and burst >= 0 else ACCOUNT_THROTTLE.burst)
+    return Throttle(rate, burst if isinstance(burst, int) and burst >= 0 else ACCOUNT_THROTTLE.burst)
 
 
 def _columns(blocks: list[Mapping[str, Any]]) -> tuple[Column, ...]:
-    return tuple(Column(block["name"], block["type"], block.get("comment") or "") for block in blocks)
+    return tuple(Column(_text(block, "name"), _text(block, "type"), block.get("comment") or "") for block in blocks)
 
 
 def _stream(resource: Resource, arn: str, region: str, processor: LambdaProcessor, role_arn: str) -> DeliveryStream:
     s3 = _block(resource.values, "extended_s3_configuration")
     time_zone = s3.get("custom_time_zone") or "UTC"
     return DeliveryStream(
-        name=resource.values["name"],
+        name=_text(resource.values, "name"),
         arn=arn,
         region=region,
-        prefix=s3["prefix"],
-        error_output_prefix=s3["error_output_prefix"],
+        prefix=_text(s3, "prefix"),
+        error_output_prefix=_text(s3, "error_output_prefix"),
         custom_time_zone=time_zone,
         file_extension=s3.get("file_extension") or None,
-        buffer_size_bytes=s3["buffering_size"] * MIB,
-        buffer_interval_s=s3["buffering_interval"],
-        bucket=s3["bucket_arn"].rsplit(":", 1)[-1],
+        buffer_size_bytes=_number(s3, "buffering_size") * MIB,
+        buffer_interval_s=_number(s3, "buffering_interval"),
+        bucket=_text(s3, "bucket_arn").rsplit(":", 1)[-1],
         processor=processor,
         conversion=_conversion(_block(s3, "data_format_conversion_configuration")),
         encrypted=bool(_block(resource.values, "server_side_encryption").get("enabled")),
@@ -418,18 +468,34 @@ def _stream(resource: Resource, arn: str, region: str, processor: LambdaProcesso
 
 def _processor(resource: Resource) -> LambdaProcessor:
     s3 = _block(resource.values, "extended_s3_configuration")
-    processors = _block(s3, "processing_configuration").get("processors") or []
-    lambdas = [processor for processor in processors if processor["type"] == "Lambda"]
+    processors = _blocks(_block(s3, "processing_configuration"), "processors")
+    lambdas = [processor for processor in processors if processor.get("type") == "Lambda"]
     if len(lambdas) != 1:
         raise PlanError(f"{resource.address}: the runtime runs a stream with one processor of type Lambda.")
-    parameters = {p["parameter_name"]: p["parameter_value"] for p in lambdas[0]["parameters"]}
-    size = float(parameters.get("BufferSizeInMBs", 1))
+    blocks = _blocks(lambdas[0], "parameters")
+    parameters = {_text(block, "parameter_name"): _text(block, "parameter_value") for block in blocks}
+
+    def number(name: str, default: int) -> float:
+        try:
+            return float(parameters.get(name, default))
+        except ValueError:
+            raise PlanError(f"{resource.address}: the parameter {name} = {parameters[name]!r} is no number.") from None
+
     return LambdaProcessor(
-        function_arn=parameters["LambdaArn"],
-        buffer_size_bytes=int(size * MIB),
-        buffer_interval_s=int(parameters.get("BufferIntervalInSeconds", 60)),
-        retries=int(parameters.get("NumberOfRetries", 3)),
+        function_arn=_text(parameters, "LambdaArn"),
+        buffer_size_bytes=int(number("BufferSizeInMBs", 1) * MIB),
+        buffer_interval_s=int(number("BufferIntervalInSeconds", 60)),
+        retries=int(number("NumberOfRetries", 3)),
     )
+
+
+def _arn_parts(resource: Resource, arn: str) -> list[str]:
+    parts = arn.split(":", 5)
+    if len(parts) != 6 or parts[0] != "arn":
+        raise PlanError(
+            f"{resource.address}: the parameter LambdaArn = {arn!r} is no ARN, which says account and region."
+        )
+    return parts
 
 
 def _conversion(block: Mapping[str, Any]) -> Conversion:
@@ -458,9 +524,9 @@ def _openx(deserializer: Mapping[str, Any]) -> OpenX:
 def _function(resource: Resource, aws_partition: str, region: str, account_id: str) -> Function:
     values = resource.values
     return Function(
-        name=values["function_name"],
-        arn=f"arn:{aws_partition}:lambda:{region}:{account_id}:function:{values['function_name']}",
-        handler=values["handler"],
+        name=_text(values, "function_name"),
+        arn=f"arn:{aws_partition}:lambda:{region}:{account_id}:function:{_text(values, 'function_name')}",
+        handler=_text(values, "handler"),
         environment=_block(values, "environment").get("variables") or {},
         timeout_s=values.get("timeout") or 3,
     )
@@ -475,9 +541,14 @@ def _view(resource: Resource) -> View:
         raise PlanError(
             f"{resource.address}: view_original_text is not `/* Presto View: <base64> */`, which Athena's views are."
         )
-    return View(resource.values["name"], json.loads(base64.b64decode(match.group(1)))["originalSql"])
+    try:
+        return View(_text(resource.values, "name"), _text(json.loads(base64.b64decode(match.group(1))), "originalSql"))
+    except (ValueError, KeyError, AttributeError):
+        raise PlanError(
+            f"{resource.address}: view_original_text is no base64 of JSON with originalSql, as Athena's views are."
+        ) from None
 
 
 def _saved_query(resource: Resource) -> SavedQuery:
     values = resource.values
-    return SavedQuery(values["name"], values.get("description") or "", values["query"])
+    return SavedQuery(_text(values, "name"), values.get("description") or "", _text(values, "query"))

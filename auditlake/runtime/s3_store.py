@@ -12,12 +12,15 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from auditlake.errors import StoreError
+from auditlake.errors import ObjectExistsError, StoreError
 from auditlake.runtime.plan import ObjectLock
 from auditlake.runtime.store_location import S3Location
 
 ATTEMPTS = 4
 """How often botocore sends a request at most before the stream keeps the records and tries again later."""
+
+NOT_CONDITIONAL = ("NotImplemented", "501", "InvalidArgument", "InvalidRequest")
+"""How endpoints refuse a put for `If-None-Match`, known to S3 since 2024; if it was not that, it is refused again."""
 
 PERMISSIONS = (
     "s3:ListBucket, s3:GetBucketVersioning, s3:GetBucketObjectLockConfiguration, s3:PutObject and s3:GetObject"
@@ -30,6 +33,7 @@ class S3Store:
     def __init__(self, location: S3Location, promised: ObjectLock | None) -> None:
         """Find the bucket and read its settings; raises StoreError when it is not there, for it is never made here."""
         self._location = location
+        self._is_conditional = True
         config = Config(
             connect_timeout=5,
             read_timeout=60,
@@ -45,37 +49,70 @@ class S3Store:
         self._notices = (self._versioning(), self._object_lock(promised))
 
     def put(self, key: str, body: bytes) -> None:
-        """Store an object with its SHA-256, and only where there is none of its key; raises StoreError."""
-        sha256 = base64.b64encode(hashlib.sha256(body).digest()).decode("ascii")
+        """Store an object with its SHA-256, and only where there is none of its key.
+
+        An endpoint that does not know `If-None-Match` is asked before each put whether the object is there.
+
+        Raises StoreError, and ObjectExistsError when other bytes are stored under the key.
+        """
         name = self._location.prefix + key
         try:
-            self._client.put_object(
-                Bucket=self._location.bucket,
-                Key=name,
-                Body=body,
-                ChecksumAlgorithm="SHA256",
-                ChecksumSHA256=sha256,
-                IfNoneMatch="*",
-            )
+            if not self._is_conditional:
+                if self._is_there(name, body):
+                    return
+                self._put(name, body)
+                return
+            self._put(name, body, IfNoneMatch="*")
         except (ClientError, BotoCoreError) as error:
             # The answer to an earlier attempt may have been lost: then what is there is what was sent.
-            if _code(error) == "PreconditionFailed" and self._sha256_of(name) == sha256:
+            if _code(error) == "PreconditionFailed" and self._is_there(name, body):
+                return
+            if self._is_conditional and _code(error) in NOT_CONDITIONAL:
+                self._is_conditional = False
+                self.put(key, body)
                 return
             raise StoreError(
                 f"The object {name} cannot be written to {self._location}: {self._reason(error)}."
             ) from None
 
+    def _put(self, name: str, body: bytes, **condition: str) -> None:
+        sha256 = base64.b64encode(hashlib.sha256(body).digest()).decode("ascii")
+        self._client.put_object(
+            Bucket=self._location.bucket,
+            Key=name,
+            Body=body,
+            ChecksumAlgorithm="SHA256",
+            ChecksumSHA256=sha256,
+            **condition,
+        )
+
+    def _is_there(self, name: str, body: bytes) -> bool:
+        """Return whether the bucket has an object of this name with these bytes.
+
+        Raises ObjectExistsError when it has other bytes, StoreError when the endpoint does not say.
+        """
+        where = {"Bucket": self._location.bucket, "Key": name}
+        try:
+            found = self._client.head_object(**where, ChecksumMode="ENABLED")
+            if "ChecksumSHA256" in found:
+                same = found["ChecksumSHA256"] == base64.b64encode(hashlib.sha256(body).digest()).decode("ascii")
+            else:  # an endpoint that keeps no checksums: what it holds is compared itself
+                same = self._client.get_object(**where)["Body"].read() == body
+        except (ClientError, BotoCoreError) as error:
+            if _code(error) in ("404", "NoSuchKey"):
+                return False
+            raise StoreError(
+                f"Whether the object {name} is in {self._location} cannot be read: {self._reason(error)}."
+            ) from None
+        if not same:
+            raise ObjectExistsError(
+                f"The object {name} is in {self._location} with other bytes, and is not overwritten."
+            )
+        return True
+
     def notices(self) -> tuple[str, ...]:
         """Return what the bucket's versioning and Object Lock were found to be, beside what the plan promises."""
         return self._notices
-
-    def _sha256_of(self, name: str) -> str | None:
-        try:
-            found = self._client.head_object(Bucket=self._location.bucket, Key=name, ChecksumMode="ENABLED")
-        except (ClientError, BotoCoreError):
-            return None
-        checksum: str | None = found.get("ChecksumSHA256")
-        return checksum
 
     def _versioning(self) -> str:
         promise = "the plan promises Enabled"

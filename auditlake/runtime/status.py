@@ -1,16 +1,18 @@
 """How full the buffers are, what was delivered, what failed."""
 
-import json
 from collections import Counter
 from typing import Any
 
 from auditlake.runtime.buffer import Buffer
+from auditlake.runtime.destination import parse_destination
 from auditlake.runtime.plan import Plan
 
 
 def status(plan: Plan, buffer: Buffer) -> dict[str, Any]:
     """Return the state of a running stream as JSON values; sizes in bytes, times in epoch ms (UTC).
 
+    `recovered` says what was found when the buffer was opened; `damaged` counts the accepted records
+    that cannot be read any more.
     `other_share` is the share of stored rows whose first partition key is `other`: event types that are not listed.
     """
     counters = buffer.counters()
@@ -18,8 +20,7 @@ def status(plan: Plan, buffer: Buffer) -> dict[str, Any]:
     names = [key.name for key in plan.table.partition_keys]
     rows = {name: count for name, count in counters.items() if name.startswith("rows:")}
     partitions = [
-        {**dict(zip(names, json.loads(name.removeprefix("rows:"))[1:], strict=False)), "rows": count}
-        for name, count in sorted(rows.items())
+        {**_partition(names, name.removeprefix("rows:")), "rows": count} for name, count in sorted(rows.items())
     ]
     by_first: Counter[str] = Counter()
     for partition in partitions:
@@ -35,12 +36,12 @@ def status(plan: Plan, buffer: Buffer) -> dict[str, Any]:
         },
         "buffers": [
             {
-                "destination": " / ".join(json.loads(d.name)),
-                "records": d.records,
-                "bytes": d.bytes,
-                "oldest_arrival_ms": d.oldest_arrival_ms,
+                "destination": str(level.destination),
+                "records": level.records,
+                "bytes": level.bytes,
+                "oldest_arrival_ms": level.oldest_arrival_ms,
             }
-            for d in sorted(buffer.destinations(), key=lambda d: d.name)
+            for level in sorted(buffer.levels(), key=lambda level: level.destination)
         ],
         "stored": {
             "objects": counters.get("stored.objects", 0),
@@ -49,10 +50,16 @@ def status(plan: Plan, buffer: Buffer) -> dict[str, Any]:
             "error_objects": counters.get("stored.error_objects", 0),
         },
         "failed": {n.removeprefix("failed."): c for n, c in sorted(counters.items()) if n.startswith("failed.")},
+        "damaged": counters.get("damaged.records", 0),
+        "recovered": [buffer.recovery.sentence(), *buffer.recovery.problems],
         "dropped": counters.get("dropped.records", 0),
         "partitions": partitions,
         "other_share": by_first["other"] / stored if stored else 0.0,
     }
+
+
+def _partition(names: list[str], destination: str) -> dict[str, Any]:
+    return dict(zip(names, parse_destination(destination).values, strict=False))
 
 
 def failed_records(buffer: Buffer) -> int:

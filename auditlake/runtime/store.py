@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from auditlake.runtime.bucket import LocalBucket
+from auditlake.errors import ObjectExistsError, S3Error
+from auditlake.runtime.bucket import PRECONDITION_FAILED, LocalBucket
 from auditlake.runtime.plan import ObjectLock
 from auditlake.runtime.store_location import Location, S3Location
 
@@ -18,7 +19,11 @@ class Store(Protocol):
     """Where a stream puts its objects."""
 
     def put(self, key: str, body: bytes) -> None:
-        """Store an object durably; raises StoreError, upon which the stream keeps its records and tries again."""
+        """Store an object durably; one with these bytes that is there already is as good as stored.
+
+        Raises StoreError, upon which the stream keeps the records and tries the same object again, and
+        ObjectExistsError when other bytes are stored under the key.
+        """
 
     def notices(self) -> tuple[str, ...]:
         """Return the sentences that the user is told at start: what the store keeps of what the plan promises."""
@@ -33,17 +38,34 @@ class DirectoryStore:
         """Make the bucket if need be, and finish what a crash interrupted; raises StoreError."""
         self.bucket = LocalBucket(root, clock)
         self._object_lock = object_lock
-        self.bucket.open(object_lock)
+        self._interrupted = self.bucket.open(object_lock)
 
     def put(self, key: str, body: bytes) -> None:
-        """Store an object durably with its checksum, as a locked bucket demands (E2); raises StoreError."""
-        self.bucket.put(key, body, sha256=hashlib.sha256(body).digest())
+        """Store an object durably with its checksum, as a locked bucket demands (E2), where there is none of its key.
+
+        Raises StoreError, and ObjectExistsError when other bytes are stored under the key.
+        """
+        sha256 = hashlib.sha256(body).digest()
+        try:
+            self.bucket.put(key, body, sha256=sha256, if_none_match=True)
+        except S3Error as error:
+            if error.code != PRECONDITION_FAILED:
+                raise
+            if not self.bucket.holds(key, sha256):
+                raise ObjectExistsError(
+                    f"The object {key} is in the store {self.bucket.root} with other bytes, and is not overwritten."
+                ) from None
 
     def notices(self) -> tuple[str, ...]:
-        """Return what a directory keeps of Object Lock, and what it cannot; nothing when the plan has no lock."""
+        """Return what was interrupted last time, what a directory keeps of Object Lock, and what it cannot."""
+        finished = (
+            f"{self._interrupted} changes of objects were interrupted last time, and are finished or taken back now.",
+        )
+        told = finished if self._interrupted else ()
         if self._object_lock is None:
-            return ()
+            return told
         return (
+            *told,
             f"Object Lock ({self._object_lock.mode}, {self._object_lock.days} days) holds for all that is done through "
             "auditlake; who owns the files can still change or delete them, which auditlake objects --check finds. In "
             "S3 nobody can.",

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from auditlake.directories import make_directories, sync_directory
 from auditlake.errors import StoreError
-from auditlake.runtime.bucket_files import make_directories, sync_directory
 
 STORE_FILE = "store.json"
 """The file of the data directory that says where its objects go, when that is elsewhere."""

@@ -34,66 +34,82 @@ class Only:
     values: tuple[Any, ...]
 
 
-IMPLEMENTED = "implemented"
-"""The runtime does what the attribute says."""
+@dataclass(frozen=True)
+class Implemented:
+    """The runtime does what the attribute says, which is of this kind."""
+
+    kind: str
+    types: tuple[type, ...]
+
+    def takes(self, value: object) -> bool:
+        """Return whether a value is of the kind."""
+        return isinstance(value, self.types) and (bool in self.types or not isinstance(value, bool))
+
+
+TEXT = Implemented("a string", (str,))
+NUMBER = Implemented("a number", (int, float))
+SWITCH = Implemented("true or false", (bool,))
+STRINGS = Implemented("a map of strings", (dict,))
 HARMLESS = "harmless"
 """The attribute changes nothing that one machine has: names, tags, encryption and permissions inside AWS."""
 
 UNKNOWN = Only(())
 """The attribute is not in the table."""
 
-Support = str | Only | Mapping[str, "Support"]
+Support = str | Implemented | Only | Mapping[str, "Support"]
+
+_COLUMNS: Support = {"name": TEXT, "type": TEXT, "comment": TEXT, "parameters": HARMLESS}
 
 _STREAM: Support = {
-    "name": IMPLEMENTED,
-    "arn": IMPLEMENTED,
+    "name": TEXT,
+    "arn": TEXT,
     "destination": Only(("extended_s3",)),
     "extended_s3_configuration": {
-        "bucket_arn": IMPLEMENTED,
-        "buffering_interval": IMPLEMENTED,
-        "buffering_size": IMPLEMENTED,
+        "bucket_arn": TEXT,
+        "buffering_interval": NUMBER,
+        "buffering_size": NUMBER,
         "cloudwatch_logging_options": HARMLESS,
         "compression_format": Only(("UNCOMPRESSED",)),
-        "custom_time_zone": IMPLEMENTED,
+        "custom_time_zone": TEXT,
         "data_format_conversion_configuration": {
             "enabled": Only((True,)),
             "input_format_configuration": {
                 "deserializer": {
                     # The Hive JSON SerDe is not in the table, so a plan that chooses it is refused (D3).
                     "open_x_json_ser_de": {
-                        "case_insensitive": IMPLEMENTED,
-                        "column_to_json_key_mappings": IMPLEMENTED,
-                        "convert_dots_in_json_keys_to_underscores": IMPLEMENTED,
+                        "case_insensitive": SWITCH,
+                        "column_to_json_key_mappings": STRINGS,
+                        "convert_dots_in_json_keys_to_underscores": SWITCH,
                     },
                 },
             },
             "output_format_configuration": {
                 "serializer": {
                     "parquet_ser_de": {
-                        "block_size_bytes": IMPLEMENTED,
+                        "block_size_bytes": NUMBER,
                         "compression": Only(("SNAPPY", "GZIP", "UNCOMPRESSED")),
-                        "enable_dictionary_compression": IMPLEMENTED,
+                        "enable_dictionary_compression": SWITCH,
                         "max_padding_bytes": Only((0,)),
-                        "page_size_bytes": IMPLEMENTED,
+                        "page_size_bytes": NUMBER,
                         "writer_version": Only(("V1", "V2")),
                     },
                 },
             },
             "schema_configuration": {
                 "catalog_id": HARMLESS,
-                "database_name": IMPLEMENTED,
+                "database_name": TEXT,
                 "region": HARMLESS,
                 "role_arn": HARMLESS,
-                "table_name": IMPLEMENTED,
+                "table_name": TEXT,
                 "version_id": Only(("LATEST",)),
             },
         },
         # How long AWS tries a partition again before it gives up; this runtime never gives up.
         "dynamic_partitioning_configuration": {"enabled": Only((True,)), "retry_duration": HARMLESS},
-        "error_output_prefix": IMPLEMENTED,
-        "file_extension": IMPLEMENTED,
+        "error_output_prefix": TEXT,
+        "file_extension": TEXT,
         "kms_key_arn": HARMLESS,
-        "prefix": IMPLEMENTED,
+        "prefix": TEXT,
         "processing_configuration": {
             "enabled": Only((True,)),
             "processors": {
@@ -110,7 +126,7 @@ _STREAM: Support = {
                             "Delimiter",
                         )
                     ),
-                    "parameter_value": IMPLEMENTED,
+                    "parameter_value": TEXT,
                 },
             },
         },
@@ -118,16 +134,16 @@ _STREAM: Support = {
         "s3_backup_mode": Only(("Disabled",)),
     },
     # The buffer's file is as well protected as the disk that it lies on.
-    "server_side_encryption": HARMLESS,
+    "server_side_encryption": {"enabled": SWITCH, "key_arn": HARMLESS, "key_type": HARMLESS},
     "tags": HARMLESS,
     "tags_all": HARMLESS,
     "timeouts": HARMLESS,
 }
 
 _API: Support = {
-    "name": IMPLEMENTED,
+    "name": TEXT,
     "description": HARMLESS,
-    "body": IMPLEMENTED,
+    "body": TEXT,
     "endpoint_configuration": HARMLESS,
     "fail_on_warnings": HARMLESS,
     "disable_execute_api_endpoint": HARMLESS,
@@ -137,21 +153,21 @@ _API: Support = {
 }
 
 _METHOD_SETTINGS: Support = {
-    "method_path": IMPLEMENTED,
+    "method_path": TEXT,
     "stage_name": HARMLESS,
     "settings": {
         "caching_enabled": Only(()),
         "data_trace_enabled": Only(()),
         "logging_level": HARMLESS,
         "metrics_enabled": HARMLESS,
-        "throttling_burst_limit": IMPLEMENTED,
-        "throttling_rate_limit": IMPLEMENTED,
+        "throttling_burst_limit": NUMBER,
+        "throttling_rate_limit": NUMBER,
     },
 }
 
 _STAGE: Support = {
-    "stage_name": IMPLEMENTED,
-    "variables": IMPLEMENTED,
+    "stage_name": TEXT,
+    "variables": STRINGS,
     "description": HARMLESS,
     "access_log_settings": HARMLESS,
     "xray_tracing_enabled": HARMLESS,
@@ -160,10 +176,10 @@ _STAGE: Support = {
 }
 
 _FUNCTION: Support = {
-    "function_name": IMPLEMENTED,
-    "handler": IMPLEMENTED,
-    "environment": IMPLEMENTED,
-    "timeout": IMPLEMENTED,
+    "function_name": TEXT,
+    "handler": TEXT,
+    "environment": {"variables": STRINGS},
+    "timeout": NUMBER,
     "package_type": Only(("Zip",)),
     # The function runs in the Python that the runtime runs in.
     "runtime": Only(("python3.11", "python3.12", "python3.13", "python3.14")),
@@ -184,18 +200,18 @@ _FUNCTION: Support = {
 }
 
 _TABLE: Support = {
-    "database_name": IMPLEMENTED,
-    "name": IMPLEMENTED,
-    "partition_keys": IMPLEMENTED,
+    "database_name": TEXT,
+    "name": TEXT,
+    "partition_keys": _COLUMNS,
     "table_type": Only(("EXTERNAL_TABLE", "VIRTUAL_VIEW")),
-    "view_original_text": IMPLEMENTED,
+    "view_original_text": TEXT,
     "catalog_id": HARMLESS,
     "description": HARMLESS,
     # Partition projection tells Athena what a directory shows by itself.
     "parameters": HARMLESS,
     "view_expanded_text": HARMLESS,
     "storage_descriptor": {
-        "columns": IMPLEMENTED,
+        "columns": _COLUMNS,
         "location": HARMLESS,
         "input_format": Only(("org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",)),
         "output_format": Only(("org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",)),
@@ -205,7 +221,7 @@ _TABLE: Support = {
 }
 
 _BUCKET: Support = {
-    "bucket": IMPLEMENTED,
+    "bucket": TEXT,
     "force_destroy": HARMLESS,
     "object_lock_enabled": HARMLESS,
     "tags": HARMLESS,
@@ -221,8 +237,20 @@ SUPPORT: Mapping[str, Support] = {
     "aws_glue_catalog_table": _TABLE,
     "aws_s3_bucket": _BUCKET,
     # The store tells its user at start what a directory cannot enforce.
-    "aws_s3_bucket_object_lock_configuration": IMPLEMENTED,
-    "aws_athena_named_query": IMPLEMENTED,
+    "aws_s3_bucket_object_lock_configuration": {
+        "bucket": TEXT,
+        "expected_bucket_owner": HARMLESS,
+        "object_lock_enabled": HARMLESS,
+        "rule": {"default_retention": {"mode": TEXT, "days": NUMBER, "years": NUMBER}},
+        "token": HARMLESS,
+    },
+    "aws_athena_named_query": {
+        "database": HARMLESS,
+        "description": TEXT,
+        "name": TEXT,
+        "query": TEXT,
+        "workgroup": HARMLESS,
+    },
     "aws_api_gateway_account": HARMLESS,
     "aws_api_gateway_deployment": HARMLESS,
     "aws_athena_workgroup": HARMLESS,
@@ -235,7 +263,7 @@ SUPPORT: Mapping[str, Support] = {
     "aws_iam_role_policy": HARMLESS,
     "aws_iam_role_policy_attachment": HARMLESS,
     "aws_lambda_permission": HARMLESS,
-    # One machine has one class of storage; nothing here is ever moved or expired.
+    # One machine has one class of storage; that nothing here is ever moved or expired is told at start.
     "aws_s3_bucket_lifecycle_configuration": HARMLESS,
     "aws_s3_bucket_ownership_controls": HARMLESS,
     "aws_s3_bucket_policy": HARMLESS,
@@ -289,16 +317,24 @@ def check_support(resources: Iterable[PlannedResource]) -> None:
 def _complaints(value: object, support: Support, path: str) -> Iterator[tuple[str, object, str]]:
     """Yield what in `value` is not supported: attribute, value, sentence; `path` leads down from the resource."""
     switched_off = value is False and isinstance(support, Only) and True in support.values
-    if (value in (None, "", [], {}, False) and not switched_off) or support in (IMPLEMENTED, HARMLESS):
+    if (value in (None, "", [], {}, False) and not switched_off) or support == HARMLESS:
         return
-    if isinstance(support, Only):
+    if isinstance(support, Implemented):
+        if not support.takes(value):
+            yield path, value, f"{path}{_shown(value)} is not {support.kind}"
+    elif isinstance(support, Only):
         if value not in support.values:
             allowed = " or ".join(repr(one) for one in support.values)
-            shown = "" if isinstance(value, list | Mapping) else f" = {value!r}"
-            yield path, value, f"{path}{shown} is not implemented" + (f", only {allowed}" if allowed else "")
+            yield path, value, f"{path}{_shown(value)} is not implemented" + (f", only {allowed}" if allowed else "")
     elif isinstance(value, Mapping) and isinstance(support, Mapping):
         for name, member in value.items():
             yield from _complaints(member, support.get(name, UNKNOWN), f"{path}.{name}" if path else name)
     elif isinstance(value, list):
         for member in value:
             yield from _complaints(member, support, path)
+    else:
+        yield path, value, f"{path}{_shown(value)} is no block"
+
+
+def _shown(value: object) -> str:
+    return "" if isinstance(value, list | Mapping) else f" = {value!r}"

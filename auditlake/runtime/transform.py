@@ -1,6 +1,5 @@
 """transform: the Lambda processor of the delivery stream, and what becomes of each record it was given (B1 to B4)."""
 
-import json
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -10,8 +9,8 @@ from typing import Any
 import msgspec
 import pybase64
 
-from auditlake.runtime.buffer import Record
 from auditlake.runtime.function import FunctionError, Invocable
+from auditlake.runtime.journal_format import Record
 from auditlake.runtime.plan import DeliveryStream
 
 MAX_INVOCATIONS = 5
@@ -171,7 +170,7 @@ def outcomes(by_id: Mapping[str, Record], answer: bytes, attempt: int) -> list[O
     """Read a function's answer by the table of B4 (probed, but for the unparsable answer's scope and bad results)."""
     try:
         content = msgspec.json.decode(answer)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return [Failed(record, *PARSE_ERROR, attempt) for record in by_id.values()]
     returned = content.get("records") if isinstance(content, dict) else None
     answers: dict[str, list[Mapping[str, Any]]] = {}
@@ -209,8 +208,3 @@ def _transformed(record: Record, answer: Mapping[str, Any], attempt: int) -> Out
     metadata = answer.get("metadata")
     keys = metadata.get("partitionKeys") if isinstance(metadata, dict) else None
     return Transformed(record, data, keys if isinstance(keys, dict) else {})
-
-
-def destination(kind: str, *values: str) -> str:
-    """Name a destination of the buffer: `rows` with the values of its partition keys, or `errors` with its type."""
-    return json.dumps([kind, *values], separators=(",", ":"), ensure_ascii=False)
