@@ -36,7 +36,8 @@ from rich.table import Table
 from soak_transform import BATCH_FATES, DRAWN, record_fate
 
 from auditlake.runtime.plan import MIB, Plan, load_plan
-from auditlake.runtime.server import Settings, serve
+from auditlake.runtime.server import serve
+from auditlake.runtime.settings import Settings
 
 PRODUCERS = 2
 BATCH_RECORDS = 500

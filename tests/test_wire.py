@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 import pytest
 from botocore.exceptions import ClientError
 
+from auditlake.runtime.placement import MAX_ACTIVE_PARTITIONS
 from auditlake.runtime.plan import Plan
 from auditlake.runtime.query import run_query
-from auditlake.runtime.stream import MAX_ACTIVE_PARTITIONS
 from tests.conftest import Running, Up
 from tests.functions import KEYS
 from tests.wire import (
@@ -61,6 +61,11 @@ OUTCOMES = {
     "bad base64": ("Lambda.FunctionError", "Check your function and make sure the output is in required format.", 1),
     "Fine": ("Lambda.FunctionError", "Check your function and make sure the output is in required format.", 1),
     "unparsable": (
+        "Lambda.JsonProcessingException",
+        "There was an error parsing returned records from the Lambda function.",
+        1,
+    ),
+    "no unicode": (
         "Lambda.JsonProcessingException",
         "There was an error parsing returned records from the Lambda function.",
         1,
