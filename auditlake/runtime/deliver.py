@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from auditlake.errors import PlanError
+from auditlake.errors import PlanError, StoreError
 from auditlake.runtime import vtl
 from auditlake.runtime.exchange import GatewayError, Operation, Request, Response, parameters
 from auditlake.runtime.function import FunctionError, Invocable
@@ -278,9 +278,10 @@ class LambdaIntegration:
         self._stage_variables = stage_variables
 
     async def answer(self, request: Request, context: dict[str, Any]) -> Response:
-        """Invoke the function and return what it answers; raises GatewayError when it does not.
+        """Invoke the function and return what it answers.
 
-        A function that fails, or answers in another format, is a 502 (F3, documented for the format).
+        Raises GatewayError when it does not, StoreError when it cannot be started. A function that fails, or answers
+        in another format, is a 502 (F3, documented for the format).
         """
         event = msgspec.json.encode(self._event(request, context))
         if len(event) > MAX_EVENT_BYTES:
@@ -295,6 +296,12 @@ class LambdaIntegration:
             raise GatewayError("INTEGRATION_TIMEOUT", "Endpoint request timed out") from None
         try:
             answer = await asyncio.to_thread(process.invoke, event, max(0.001, deadline - time.monotonic()))
+        except OSError as error:
+            # No process can be started, e.g. without a free descriptor; what a running one does is its own answer.
+            raise StoreError(
+                f"The function of this method cannot be started: {error.strerror or error}. Nothing of the request was "
+                "accepted; send it again."
+            ) from None
         finally:
             self._free.put_nowait(process)
         if not isinstance(answer, FunctionError):

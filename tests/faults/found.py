@@ -1,0 +1,52 @@
+"""Looks for events where a runtime delivers them: in the table and under the error prefix."""
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lambda_src.common import envelope
+from tests.faults.events import Found
+
+
+def find(data: Path) -> Found:
+    """Read the rows of every object of the table and the records of every error object below a data directory."""
+    found = Found()
+    for bucket in (path for path in data.iterdir() if path.is_dir()):
+        for path in sorted(path for path in (bucket / "events").rglob("*") if path.is_file()):
+            _read_rows(path, found)
+        for path in sorted(path for path in (bucket / "errors").rglob("*") if path.is_file()):
+            _read_errors(path, found)
+    return found
+
+
+def _read_rows(path: Path, found: Found) -> None:
+    try:
+        table = pq.read_table(path, columns=["event_id", "raw"], partitioning=None)
+    except (pa.ArrowException, OSError) as error:
+        found.unreadable.append(f"the object {path.name} cannot be read: {error}")
+        return
+    for event_id, raw in zip(table.column("event_id").to_pylist(), table.column("raw").to_pylist(), strict=True):
+        found.add(event_id, raw.encode())
+
+
+def _read_errors(path: Path, found: Found) -> None:
+    for line in path.read_bytes().splitlines():
+        for event_id, body in events_of(base64.b64decode(json.loads(line)["rawData"])):
+            found.add(event_id, body)
+
+
+def events_of(record: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield id and bytes of each event of a record: of envelopes, rows or bare events, one a line."""
+    for line in record.split(b"\n"):
+        if not line.strip():
+            continue
+        if envelope.is_envelope(line):
+            body = envelope.decode(line).body
+            yield str(json.loads(body).get("id")), body
+            continue
+        members = json.loads(line)
+        yield str(members.get("event_id") or members.get("id")), members.get("raw", line.decode()).encode()
