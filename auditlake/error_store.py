@@ -175,7 +175,7 @@ def aws_client(service: str, endpoint: str | None, region: str | None, **config:
         config["s3"] = {
             "addressing_style": "path"
         }  # other endpoints than AWS's seldom answer at a name for each bucket
-    make: Any = boto3.client
+    make: Any = boto3.Session().client  # not the one of before, which keeps its credentials
     try:
         return make(service, endpoint_url=endpoint, region_name=region, config=Config(**config))
     except (BotoCoreError, ValueError) as error:

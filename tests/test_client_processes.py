@@ -46,17 +46,19 @@ _FORK = """
 import os, sys
 from auditlake.client import AuditClient
 client = AuditClient(sys.argv[1], sys.argv[2], linger_s=0.01)
-print(client.record(event_type="login", actor="parent"), flush=True)
+def record(actor):  # tells the id in one write: with PYTHONUNBUFFERED print makes two, between which others' come
+    os.write(1, client.record(event_type="login", actor=actor).encode() + b"\\n")
+record("parent")
 children = []
 for number in range(3):
     pid = os.fork()
     if pid == 0:
         for _ in range(5):
-            print(client.record(event_type="login", actor=f"child-{number}"), flush=True)
+            record(f"child-{number}")
         assert client.close(30)
         os._exit(0)
     children.append(pid)
-print(client.record(event_type="login", actor="parent"), flush=True)
+record("parent")
 assert all(os.waitpid(pid, 0)[1] == 0 for pid in children)
 assert client.close(30)
 """

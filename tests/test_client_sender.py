@@ -131,6 +131,28 @@ def test_refused_events_are_dead_letters(tmp_path: Path) -> None:
     assert segments(tmp_path) == []
 
 
+def test_dead_letters_and_damage_have_a_name_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the sync of the directory failed the first time: the file is there then, and its name may not be."""
+    (tmp_path / "0.events").write_bytes(b"no event\n" + encode_line(1, event(1)))
+    synced: list[Path] = []
+
+    def fail_at_first(directory: Path) -> None:
+        synced.append(directory)
+        if len(synced) in (1, 3):
+            raise OSError(5, "Input/output error")
+
+    for module in ("files", "put_aside"):
+        monkeypatch.setattr(f"auditlake.client.{module}.sync_directory", fail_at_first)
+    for attempts in (1, 3):
+        with pytest.raises(OSError, match="Input/output error"):
+            sender(tmp_path, Scripted(Answer(rejected=((0, "bad"),)))).drain()
+        assert (len(synced), read_settled(tmp_path / "0.events")) == (attempts, 0)
+    sender(tmp_path, Scripted(Answer(rejected=((0, "bad"),)))).drain()
+
+    assert {dead.id for dead in dead_letters(tmp_path)} == {"e-1"}
+    assert len(synced) >= 5, "each of the two files had its directory synced after the failure"
+
+
 def test_a_body_refused_as_a_whole_is_divided(tmp_path: Path) -> None:
     """Only the event at fault becomes a dead letter, whatever the others are; dividing waits for nothing."""
 

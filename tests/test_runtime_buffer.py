@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ from auditlake.runtime.buffer import Buffer
 from auditlake.runtime.destination import errors_of, rows_of
 from auditlake.runtime.index import Buffered, BufferFailedError
 from auditlake.runtime.journal import Journal
-from auditlake.runtime.journal_format import HEADER_BYTES, RECORD_BYTES
+from auditlake.runtime.journal_format import HEADER_BYTES, RECORD_BYTES, Placed
+from auditlake.runtime.journal_scan import CutOff, Damaged, JournalFile, read_file
 from auditlake.runtime.levels import Level, Waiting
 
 D, E = rows_of("d"), errors_of("processing-failed")
@@ -484,6 +486,77 @@ def test_a_journal_that_was_removed_is_noticed(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="the data directory was removed"):
         accept(buffer, b"two")
     buffer.close()
+
+
+def test_a_journal_that_is_gone_at_a_start_is_told(tmp_path: Path) -> None:
+    """The records that the index saw accepted and nobody answered for are counted once, and the buffer is not new."""
+    buffer = Buffer(tmp_path / "buffer.sqlite")
+    accept(buffer, b"one", b"two", b"three")
+    buffer.move(buffer.next_batch(9, 1), [], {}, 0)
+    buffer.close()
+    shutil.rmtree(tmp_path / "buffer.journal")
+
+    again = Buffer(tmp_path / "buffer.sqlite")
+    assert not again.recovery.is_new
+    (problem,) = again.recovery.problems
+    assert "2 accepted records, numbers 1 to 3, cannot be read; buffer.journal does not hold them." in problem
+    assert again.counters()["damaged.records"] == 2
+    again.close()
+    last = Buffer(tmp_path / "buffer.sqlite")
+    assert (last.recovery.problems, last.counters()["damaged.records"]) == ((), 2), "it is counted once"
+    assert accept(last, b"next")[0] > 3
+    last.close()
+
+
+def test_what_was_refused_is_never_told_as_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a failed sync the disk may hold any part of a request that was refused; none of it was accepted."""
+    buffer = Buffer(tmp_path / "buffer.sqlite")
+    accept(buffer, b"one")
+
+    def fail(_descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fdatasync", fail)
+        with pytest.raises(StoreError):
+            accept(buffer, b"written", b"LOST", b"written too")
+    accept(buffer, b"two")
+    buffer.close()
+    flip(journal_files(tmp_path)[0], journal_files(tmp_path)[0].read_bytes().index(b"LOST"))
+
+    for _ in range(2):
+        again = Buffer(tmp_path / "buffer.sqlite")
+        assert data(again) == [b"one", b"written", b"written too", b"two"]
+        assert (again.recovery.problems, again.counters().get("damaged.records", 0)) == ((), 0)
+        again.close()
+
+
+def test_files_that_are_answered_for_are_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that is down lets the journal grow; what waits in it for the transform is found without reading it."""
+    monkeypatch.setattr(journal, "FILE_BYTES", 1)
+    buffer = Buffer(tmp_path / "buffer.sqlite")
+    for _ in range(5):
+        (seq,) = accept(buffer, b"x")
+        buffer.move(buffer.next_batch(9, 9), [Buffered(seq, D, 1, b"row")], {}, 0)
+    accept(buffer, b"new")
+    opened: list[str] = []
+
+    def recording(file: JournalFile, *rest: int) -> Iterator[Placed | Damaged | CutOff]:
+        opened.append(file.path.name)
+        return read_file(file, *rest)
+
+    monkeypatch.setattr(journal, "read_file", recording)
+
+    newest = journal_files(tmp_path)[-1].name
+    assert buffer.waiting() == buffer.waiting(after=0) == Waiting(1, 3, 1000)
+    assert data(buffer) == [b"new"]
+    assert set(opened) == {newest}
+    buffer.close()
+    opened.clear()
+    again = Buffer(tmp_path / "buffer.sqlite")
+    assert again.waiting() == Waiting(1, 3, 1000)
+    assert set(opened) == {newest}
+    again.close()
 
 
 def test_a_disk_that_does_not_answer_does_not_hold_the_close(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -424,6 +424,39 @@ def test_each_partition_is_delivered_by_its_own_size_or_age(make: Make, plan: Pl
     assert sorted(stream.rows()) == ["large", "large", "small"]
 
 
+def test_a_clock_that_is_set_back_holds_nothing_up(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came in a future that was none is due, for the transform, for its object and for another try at a store."""
+    stream = make()
+    stream.put()
+    stream.clock[0] -= 86_400
+    stream.worker.step(everything=False)
+    assert (stream.buffer.waiting().records, stream.rows()) == (0, [])
+    stream.clock[0] -= 86_400
+    with monkeypatch.context() as patched:
+        patched.setattr(stream.worker._objects._store, "put", refuse)
+        stream.worker.step(everything=False)
+    stream.clock[0] -= 86_400
+    stream.worker.step(everything=False)
+
+    assert stream.rows() == ["e"]
+
+
+def test_a_journal_that_cannot_be_read_holds_up_no_object(make: Make, plan: Plan, tmp_path: Path) -> None:
+    """What the transform has answered for is delivered when it is due, and the fault is told at each turn."""
+    stream = make()
+    stream.put()
+    stream.clock[0] += plan.stream.processor.buffer_interval_s
+    stream.worker.step(everything=False)
+    stream.put()
+    stream.clock[0] += plan.stream.buffer_interval_s
+    (tmp_path / "buffer.journal").rename(tmp_path / "away")
+
+    with pytest.raises(StoreError, match="The journal of the buffer cannot be read"):
+        stream.worker._turn([])
+
+    assert stream.rows() == ["e"]
+
+
 @pytest.mark.parametrize(
     ("prefix", "pattern"),
     [

@@ -10,6 +10,7 @@ import msgspec
 from auditlake.client.files import append_synced
 from auditlake.client.line import Damage, Line
 from auditlake.client.spool import DAMAGED, DEAD_LETTERS
+from auditlake.directories import sync_directory
 from auditlake.errors import SpoolError
 
 
@@ -52,7 +53,7 @@ def write_dead_letters(directory: Path, refused: Sequence[tuple[Line, str]], now
         DeadLetter(event_id(line.body), reason, now, time, msgspec.Raw(line.body))
         for (line, reason), time in zip(refused, times, strict=True)
     ]
-    append_synced(directory / DEAD_LETTERS, b"".join(_encoder.encode(letter) + b"\n" for letter in letters))
+    _put_aside(directory / DEAD_LETTERS, b"".join(_encoder.encode(letter) + b"\n" for letter in letters))
 
 
 def write_damage(directory: Path, segment: Path, damage: Damage, now: datetime) -> None:
@@ -67,7 +68,13 @@ def write_damage(directory: Path, segment: Path, damage: Damage, now: datetime) 
             "base64": base64.b64encode(damage.data).decode(),
         }
     )
-    append_synced(directory / DAMAGED, text + b"\n")
+    _put_aside(directory / DAMAGED, text + b"\n")
+
+
+def _put_aside(path: Path, lines: bytes) -> None:
+    append_synced(path, lines)
+    # Each time: who made the file may have died, or been refused, before its name was on the disk.
+    sync_directory(path.parent)
 
 
 def dead_letters(directory: Path) -> list[DeadLetter]:

@@ -43,12 +43,17 @@ class BucketFiles:
             yield
 
     def write(self, version_id: str, body: bytes) -> None:
-        """Write the body of a version that comes, durably and read-only."""
+        """Write the body of a version that comes, durably and read-only.
+
+        Its name too: a power cut that kept the body's name at its key and lost the one here would leave a file that the
+        bucket does not know, and that no put of this key could replace.
+        """
         descriptor = os.open(self._incoming / version_id, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
         with os.fdopen(descriptor, "wb") as file:
             file.write(body)
             file.flush()
             os.fsync(descriptor)
+        sync_directory(self._incoming)
 
     def keep_aside(self, version: Version) -> None:
         """Link the body of the current version aside, before another takes its place."""

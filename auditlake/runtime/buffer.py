@@ -71,7 +71,8 @@ class Buffer:
             except OSError as error:
                 raise StoreError(f"The buffer {path} cannot be opened: {error.strerror or error}.") from None
             opened.pop_all()
-        self.recovery = self._recovery(header is None, cleared, (*problems, *found))
+        is_new = header is None and not self._index.accepted().last_seq
+        self.recovery = self._recovery(is_new, cleared, (*problems, *found))
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = False
         self._refusing = False
@@ -229,13 +230,14 @@ class Buffer:
         """Yield the records that the transform has not answered for, for any thread that only looks."""
         answered = self._index.answered
         with contextlib.suppress(FileNotFoundError):  # all of a file was stored meanwhile
-            yield from (one for one in self._journal.read(0) if isinstance(one, Record) and one.seq not in answered)
+            found = self._journal.read(0, answered.covers)
+            yield from (one for one in found if isinstance(one, Record) and one.seq not in answered)
 
     def _unanswered(self, after: int) -> Iterator[Record]:
         """Yield the records after a number that the transform has not answered for; what is damaged is told."""
         answered = self._index.answered
         try:
-            for one in self._journal.read(after, remember=True):
+            for one in self._journal.read(after, answered.covers, remember=True):
                 if isinstance(one, Damaged):
                     for sentence in self._give_up([one]):
                         logger.error("%s", sentence)
@@ -255,11 +257,25 @@ class Buffer:
             ranges.add(one.first, one.last)
             self._index.write(lambda connection, ranges=ranges, lost=lost: _put_lost(connection, ranges, lost))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
             self._index.answered = ranges
+            where = (
+                f"their {one.length} bytes at offset {one.offset} of {one.file} are kept in {self._kept_aside}"
+                if one.length
+                else f"{one.file} does not hold them"
+            )
             sentences.append(
                 f"The journal is damaged: {lost:,} accepted records, numbers {one.first} to {one.last}, cannot be "
-                f"read; their {one.length} bytes at offset {one.offset} of {one.file} are kept in {self._kept_aside}."
+                f"read; {where}."
             )
         return sentences
+
+    def _leave_out(self, refused: Iterable[Damaged]) -> None:
+        """Wait for no record of a request that was refused and that the disk holds a part of."""
+        ranges = SeqRanges(self._index.answered)
+        for one in refused:
+            ranges.add(one.first, one.last)
+        if list(ranges) != list(self._index.answered):
+            self._index.write(lambda connection: index_file.put_answered(connection, ranges))
+            self._index.answered = ranges
 
     def _clear(self) -> int:
         """Remove the journal's files of which everything is stored; they are also removed at the next chance."""
@@ -286,6 +302,11 @@ class Buffer:
         )
         journal.accepted_records = max(journal.accepted_records, noted.records)
         journal.accepted_bytes = max(journal.accepted_bytes, noted.bytes)
+        self._leave_out(scanned.refused)
+        if noted.last_seq and not scanned.files and not scanned.headless:
+            # The newest file stays for good: somebody took it, and with it what was not answered for.
+            first = next((first for first, _ in self._index.answered), 1)
+            scanned.damaged.append(Damaged(first, noted.last_seq, directory.name, 0, 0))
         sentences = self._give_up(scanned.damaged)
         sentences += [_told(one, self._kept_aside) for one in scanned.cut_off]
         for sentence in sentences:

@@ -21,7 +21,6 @@ from auditlake.errors import StoreError
 from auditlake.runtime.destination import Destination, parse_destination
 from auditlake.runtime.seq_ranges import SeqRanges
 
-VERSION = 2
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value NOT NULL);
 CREATE TABLE IF NOT EXISTS answered (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, crc INTEGER NOT NULL);

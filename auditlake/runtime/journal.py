@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from errno import EDQUOT, ENOENT, ENOSPC
 from pathlib import Path
 
-from auditlake.directories import sync_directory
+from auditlake.directories import make_directories, sync_directory
 from auditlake.errors import StoreError
 from auditlake.runtime.journal_format import (
     HEADER_BYTES,
@@ -124,13 +124,17 @@ class Journal:
         with self._lock:
             return self.files[-1].last if self.files else 0
 
-    def read(self, after: int, *, remember: bool = False) -> Iterator[Record | Damaged]:
+    def read(
+        self, after: int, is_done: Callable[[int, int], bool] = lambda _first, _last: False, *, remember: bool = False
+    ) -> Iterator[Record | Damaged]:
         """Yield the accepted records with a higher number than `after`, in order; raises OSError.
 
+        Files of which every record is done are left out: while a store is down they may be many.
         One thread may have it remember where the last records were, and then goes on from there without a search.
         """
         with self._lock:
-            files = [JournalFile(f.path, f.header, f.last, f.end) for f in self.files if f.last > after]
+            open_files = [f for f in self.files if f.last > after and not is_done(f.header.first, f.last)]
+            files = [JournalFile(f.path, f.header, f.last, f.end) for f in open_files]
         for file in files:
             expected, offset = file.header.first, HEADER_BYTES
             for seq, path, place in self._places if remember else ():
@@ -143,7 +147,7 @@ class Journal:
                         self._places.append((one.record.seq, file.path, one.next_offset))
                     if one.record.seq > after:
                         yield one.record
-                elif isinstance(one, Damaged) and one.last > after:
+                elif isinstance(one, Damaged) and one.last > after and not is_done(one.first, one.last):
                     self._mark_damaged(file.path)
                     yield one
 
@@ -234,7 +238,7 @@ class Journal:
 
 def keep_aside(path: Path, folder: Path, name: str | None = None) -> Path:
     """Move a file that holds damage to where it is kept, and return its place; raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_directories(folder, 0o700)
     name = name or path.name
     target = folder / name
     number = 1

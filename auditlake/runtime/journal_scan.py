@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from auditlake.runtime.journal_format import (
@@ -58,12 +58,16 @@ class JournalFile:
 
 @dataclass(frozen=True)
 class Scanned:
-    """What a journal was found to hold: its files, the damage, what was cut off, and the files without a header."""
+    """What a journal was found to hold: its files, the damage, what was cut off, and the files without a header.
 
-    files: list[JournalFile]
-    damaged: list[Damaged]
-    cut_off: list[CutOff]
-    headless: list[Path]
+    `refused` is damage that cost no accepted record: after a failed sync the disk holds any part of what was refused.
+    """
+
+    files: list[JournalFile] = field(default_factory=list)
+    damaged: list[Damaged] = field(default_factory=list)
+    cut_off: list[CutOff] = field(default_factory=list)
+    headless: list[Path] = field(default_factory=list)
+    refused: list[Damaged] = field(default_factory=list)
 
 
 def journal_directory(buffer: Path) -> Path:
@@ -86,7 +90,7 @@ def scan(directory: Path, witnessed: int = 0) -> Scanned:
 
     A file tells what was accepted before it, so that what is missing at the end of the one before is known.
     """
-    scanned = Scanned([], [], [], [])
+    scanned = Scanned()
     paths = _paths(directory)
     headers = [_header_of(path) for path in paths]
     for place, (path, header) in enumerate(zip(paths, headers, strict=True)):
@@ -94,7 +98,8 @@ def scan(directory: Path, witnessed: int = 0) -> Scanned:
         if header is not None:
             # What was accepted before a file whose header is lost, nobody knows.
             upto = witnessed if not later else later[0].before if later[0] is not None else 0
-            scanned.files.append(_scan_file(path, header, upto, scanned))
+            is_known = bool(later) and later[0] is not None
+            scanned.files.append(_scan_file(path, header, upto, scanned, is_known=is_known))
             continue
         scanned.headless.append(path)
         upto = next((following.before for following in later if following is not None), witnessed)
@@ -121,12 +126,18 @@ def _header_of(path: Path) -> FileHeader | None:
         return decode_header(file.read(HEADER_BYTES))
 
 
-def _scan_file(path: Path, header: FileHeader, upto: int, scanned: Scanned) -> JournalFile:
+def _scan_file(path: Path, header: FileHeader, upto: int, scanned: Scanned, *, is_known: bool) -> JournalFile:
+    """Scan a file in which records up to `upto` were accepted; `is_known` says that no later one of it was."""
     file = JournalFile(path, header, header.first - 1, path.stat().st_size)
     for one in read_file(file, HEADER_BYTES, upto):
         if isinstance(one, Damaged):
-            scanned.damaged.append(one)
-            file.last, file.has_damage = one.last, True
+            last = min(one.last, upto) if is_known else one.last
+            if one.first <= last:
+                scanned.damaged.append(replace(one, last=last))
+                file.has_damage = True
+            if last < one.last:
+                scanned.refused.append(replace(one, first=max(one.first, last + 1)))
+            file.last = one.last
         elif isinstance(one, CutOff):
             scanned.cut_off.append(one)
             file.has_damage |= not one.cut_short

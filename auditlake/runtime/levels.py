@@ -37,7 +37,9 @@ class Levels:
         """Count what waits and what is buffered."""
         self._lock = threading.Lock()
         unanswered = [
-            len(one.data) for one in journal.read(0) if isinstance(one, Record) and one.seq not in index.answered
+            len(one.data)
+            for one in journal.read(0, index.answered.covers)
+            if isinstance(one, Record) and one.seq not in index.answered
         ]
         self._waiting = (len(unanswered), sum(unanswered))
         self._buffered: dict[Destination, Level] = {}

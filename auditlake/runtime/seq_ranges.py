@@ -54,15 +54,6 @@ class SeqRanges:
         if first is not None and last is not None:
             self.add(first, last)
 
-    def remove(self, seq: int) -> None:
-        """Take a number out of the set."""
-        self._ranges = [
-            part
-            for first, last in self._ranges
-            for part in (((first, seq - 1), (seq + 1, last)) if first <= seq <= last else ((first, last),))
-            if part[0] <= part[1]
-        ]
-
     def forget_below(self, seq: int) -> None:
         """Drop the numbers below `seq`, about which nobody will ask again."""
         self._ranges = [(max(first, seq), last) for first, last in self._ranges if last >= seq]

@@ -83,7 +83,8 @@ class StreamWorker:
         self._clock = clock
         self._placement = Placement(plan, clock)
         self._objects = ObjectWriter(plan, buffer, store, self._placement, clock)
-        self._not_before: dict[Destination, float] = {}
+        self._refused_ms: dict[Destination, int] = {}
+        """When the store last refused the object of a destination (epoch ms)."""
         self._taken = 0
         """Up to this sequence number the function has been asked."""
         self._invoked: list[_Invoked] = []
@@ -164,8 +165,14 @@ class StreamWorker:
     def _turn(self, flushes: Sequence[_Flush]) -> None:
         """Take what was answered, ask about what is due, deliver what is due; end the flushes that are through."""
         self._take_answers()
-        while self._invoke_due(max((flush.upto for flush in flushes), default=None)):
-            pass
+        try:
+            while self._invoke_due(max((flush.upto for flush in flushes), default=None)):
+                pass
+        except BufferFailedError:
+            raise
+        except StoreError:  # of the journal: what is made of its records already does not need it
+            self._deliver_due(everything=False)
+            raise
         through = [flush for flush in flushes if self._is_answered(flush.upto)]
         delivered = self._deliver_due(everything=bool(through))
         for flush in flushes:
@@ -203,9 +210,8 @@ class StreamWorker:
         processor = self._stream.processor
         asked = sum(len(record.data) for invoked in self._invoked for record in invoked.batch)
         full = waiting.bytes - asked >= processor.buffer_size_bytes
-        age_ms = self._clock() * 1000 - waiting.oldest_arrival_ms
         flushed = upto is not None and self._taken < upto
-        if not full and not flushed and age_ms < processor.buffer_interval_s * 1000:
+        if not full and not flushed and not self._is_old(waiting.oldest_arrival_ms, processor.buffer_interval_s):
             return False
         found = self._buffer.next_batch(processor.buffer_size_bytes, MAX_BATCH_RECORDS, after=self._taken)
         batch = fitting(found, self._stream)
@@ -272,12 +278,12 @@ class StreamWorker:
         """Store one object of a destination; returns what was stored, and why nothing was."""
         try:
             stored = self._objects.write(destination)
-            self._not_before.pop(destination, None)
+            self._refused_ms.pop(destination, None)
         except BufferFailedError:
             raise
         except StoreError as error:
             logger.error("%s It is tried again in %s s.", error, RETRY_STORE_S)
-            self._not_before[destination] = self._clock() + RETRY_STORE_S
+            self._refused_ms[destination] = self._now_ms()
             # If the disk is full, the buffer can be as full as the store: that nothing was stored need not be counted.
             with contextlib.suppress(StoreError):
                 self._buffer.count({"deliveries.failed": 1})
@@ -285,10 +291,15 @@ class StreamWorker:
         return stored, None
 
     def _is_due(self, level: Level) -> bool:
-        if self._clock() < self._not_before.get(level.destination, 0):
+        refused_ms = self._refused_ms.get(level.destination)
+        if refused_ms is not None and not self._is_old(refused_ms, RETRY_STORE_S):
             return False
         full = level.bytes >= self._stream.buffer_size_bytes
-        return full or self._now_ms() - level.opened_ms >= self._stream.buffer_interval_s * 1000
+        return full or self._is_old(level.opened_ms, self._stream.buffer_interval_s)
+
+    def _is_old(self, since_ms: int, seconds: float) -> bool:
+        """Whether seconds have passed; what lies in the future is old: a clock that was set back holds nothing up."""
+        return not 0 <= self._now_ms() - since_ms < seconds * 1000
 
     def _wait(self, seconds: float) -> None:
         if self._stopping.wait(seconds):
