@@ -53,6 +53,10 @@ def _call(
         raise ControlError(
             f"What answers at {url} is not a runtime of auditlake; give its address with --url."
         ) from None
+    if response.status_code == httpx.codes.UNAUTHORIZED and token:
+        raise ControlError(
+            f"The runtime at {url} refuses the token that was given with --token or AUDITLAKE_TOKEN: it is wrong."
+        )
     if response.status_code == httpx.codes.UNAUTHORIZED:
         raise ControlError(f"The runtime at {url} asks for a token: give it with --token or AUDITLAKE_TOKEN.")
     if response.is_error:

@@ -10,7 +10,7 @@ from auditlake.errors import ReconcileError
 from auditlake.failed_records import failed_records
 from auditlake.ledger import Ledger
 from auditlake.reconcile import Evidence, Place
-from auditlake.recover import RecoveredEvent, recover
+from auditlake.recover import RecoveredEvent, recover, stripped_sha256
 from auditlake.runtime.plan import Table
 from auditlake.waiting import waiting_events
 
@@ -28,7 +28,7 @@ _EXACT = (
 def waiting_evidence(data: Path) -> Iterator[Evidence]:
     """Yield what waits in the buffer of a data directory; raises ReconcileError."""
     for one in waiting_events(data):
-        yield Evidence(one.id, one.sha256, Place.FAILED if one.failed else Place.PENDING)
+        yield Evidence(one.id, one.sha256, Place.FAILED if one.failed else Place.PENDING, stripped=one.stripped)
 
 
 def failed_evidence(
@@ -43,7 +43,8 @@ def failed_evidence(
                     if isinstance(event, RecoveredEvent):
                         digest = event.sha256
                         again = (record.line, event.index, digest) in done
-                        yield Evidence(event.event_id, digest, Place.REDRIVEN if again else Place.FAILED)
+                        place = Place.REDRIVEN if again else Place.FAILED
+                        yield Evidence(event.event_id, digest, place, stripped=stripped_sha256(event.body))
         advance(found.size)
 
 
@@ -69,6 +70,22 @@ def table_evidence(athena: Athena, table: Table, ids: Sequence[str] | None, sinc
             )
             for event_id, sha256, copies in athena.rows(sql):
                 yield Evidence(event_id, sha256 or None, Place.TABLE, int(copies))
+
+
+def stripped_rows(athena: Athena, table: Table, ids: Sequence[str] | None) -> Iterator[tuple[str, str, str]]:
+    """Yield id, SHA-256, and SHA-256 without the white space around the event, of rows with any; see `Reconciliation`.
+
+    It reads the large column raw, of `ids` or, with None, of all rows. Raises ReconcileError.
+    """
+    stripped = "lower(to_hex(sha256(to_utf8(regexp_replace(raw, '^[ \\t\\r\\n]+|[ \\t\\r\\n]+$', '')))))"
+    for wanted in _conditions(ids):
+        conditions = ["regexp_like(raw, '^[ \\t\\r\\n]|[ \\t\\r\\n]$')", *wanted]
+        sql = (
+            f'SELECT event_id, {_EXACT} AS sha256, {stripped} AS stripped FROM "{table.database}"."{table.name}" '  # noqa: S608 - of the plan
+            f"WHERE {' AND '.join(conditions)} GROUP BY 1, 2, 3"
+        )
+        for event_id, exact, without in athena.rows(sql):
+            yield event_id, exact or "", without or ""
 
 
 def _conditions(ids: Sequence[str] | None) -> Iterator[list[str]]:

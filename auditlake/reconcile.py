@@ -25,6 +25,8 @@ CHUNK_ROWS = 50_000
 MEMORY = "512MB"
 """What DuckDB may take before it goes to the disk."""
 MAX_PROBLEMS = 10
+_AROUND = r"E' \t\r\n'"
+"""The white space of JSON, in DuckDB's SQL."""
 
 
 class State(StrEnum):
@@ -40,6 +42,8 @@ class State(StrEnum):
     """In the runtime's buffer or the client's spool, or accepted too shortly ago to be found."""
     FAILED = "failed"
     """Under the error prefix: `auditlake redrive` puts it again."""
+    REFUSED = "refused"
+    """Refused by the endpoint for good, and kept by the client as a dead letter."""
     MISSING = "missing"
     """Nowhere."""
 
@@ -56,12 +60,16 @@ class Place(StrEnum):
 
 @dataclass(frozen=True)
 class Evidence:
-    """An event that was found: its id, its bytes' SHA-256 where it is known, where, and how often."""
+    """An event that was found: its id, its bytes' SHA-256 where it is known, where, and how often.
+
+    `stripped` is the SHA-256 without the white space around it, where there is any: no other event for it.
+    """
 
     id: str
     sha256: str | None
     place: Place
     rows: int = 1
+    stripped: str | None = None
 
 
 @dataclass(frozen=True)
@@ -91,26 +99,38 @@ class Report:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing is missing, nothing conflicting, and everything that was told could be read."""
-        return not (self.states[State.MISSING] or self.states[State.CONFLICTING] or self.problem_count)
+        """Whether nothing is missing or refused, nothing conflicting, and everything that was told could be read."""
+        return not (
+            self.states[State.REFUSED]
+            or self.states[State.MISSING]
+            or self.states[State.CONFLICTING]
+            or self.problem_count
+        )
 
 
 _TABLES = """
-CREATE TABLE sent (id TEXT, sha256 TEXT, accepted_ms BIGINT, waits BOOLEAN);
+CREATE TABLE sent (id TEXT, sha256 TEXT, accepted_ms BIGINT, waits BOOLEAN, refused TEXT);
 CREATE TABLE evidence (id TEXT, sha256 TEXT, place TEXT, rows BIGINT);
 CREATE TABLE repaired (id TEXT, sha256 TEXT, put_sha256 TEXT);
+CREATE TABLE stripped (id TEXT, sha256 TEXT, stripped TEXT);
 """
 
 # An event that a redrive repaired is there with other bytes than were sent; the ledger says that they are the same one.
+# White space around an event makes no other one of it, so that both sides are taken without it.
 _STATES = """
 CREATE TABLE states AS
-WITH told AS (
-    SELECT id, min(sha256) AS sha256, max(sha256) AS other, bool_or(waits) AS waits, max(accepted_ms) AS accepted_ms
-    FROM sent GROUP BY id
-), seen AS (
+WITH bare AS (SELECT DISTINCT id, sha256, stripped FROM stripped), told AS (
+    SELECT s.id, min(coalesce(bare.stripped, s.sha256)) AS sha256, max(coalesce(bare.stripped, s.sha256)) AS other,
+           bool_or(waits) AS waits, max(accepted_ms) AS accepted_ms, bool_or(refused IS NOT NULL) AS refused
+    FROM sent AS s LEFT JOIN bare ON bare.id = s.id AND bare.sha256 = s.sha256
+    GROUP BY s.id
+), mended AS (
     SELECT e.id, coalesce(r.sha256, e.sha256) AS sha256, place, rows
     FROM evidence AS e
     LEFT JOIN (SELECT DISTINCT id, sha256, put_sha256 FROM repaired) AS r ON r.id = e.id AND r.put_sha256 = e.sha256
+), seen AS (
+    SELECT m.id, coalesce(bare.stripped, m.sha256) AS sha256, place, rows
+    FROM mended AS m LEFT JOIN bare ON bare.id = m.id AND bare.sha256 = m.sha256
 ), there AS (
     SELECT id, min(sha256) AS sha256, max(sha256) AS other,
            sum(rows) FILTER (place = 'table') AS rows,
@@ -126,10 +146,17 @@ SELECT told.id, coalesce(there.rows, 0) AS rows, coalesce(redriven AND NOT faile
            WHEN there.rows = 1 THEN 'in_table'
            WHEN pending OR told.waits THEN 'pending'
            WHEN failed OR redriven THEN 'failed'
+           WHEN told.refused THEN 'refused'
            WHEN told.accepted_ms >= $found_after_ms THEN 'pending'
            ELSE 'missing'
        END AS state
 FROM told LEFT JOIN there ON there.id = told.id
+"""
+
+
+_DIFFERING = """
+SELECT id FROM (SELECT id, sha256 FROM sent UNION ALL SELECT id, sha256 FROM evidence)
+GROUP BY id HAVING count(DISTINCT sha256) > 1
 """
 
 
@@ -163,16 +190,19 @@ class Reconciliation:
     def tell(self, sent: Iterable[Sent | NotSent]) -> None:
         """Take what was sent; raises ReconcileError when it is nothing, of which nothing can be said."""
         for chunk in _chunks(self._told(sent)):
-            columns = list(zip(*((one.id, one.sha256, one.accepted_ms, one.waits) for one in chunk), strict=True))
+            columns = list(
+                zip(*((one.id, one.sha256, one.accepted_ms, one.waits, one.refused) for one in chunk), strict=True)
+            )
             table = pa.table(
                 {
                     "id": pa.array(columns[0], pa.string()),
                     "sha256": pa.array(columns[1], pa.string()),
                     "accepted_ms": pa.array(columns[2], pa.int64()),
                     "waits": pa.array(columns[3], pa.bool_()),
+                    "refused": pa.array(columns[4], pa.string()),
                 }
             )
-            self._insert("INSERT INTO sent SELECT id, sha256, accepted_ms, waits FROM chunk", table)
+            self._insert("INSERT INTO sent SELECT id, sha256, accepted_ms, waits, refused FROM chunk", table)
             self.lines += len(chunk)
         if not self.lines:
             first = f" ({self.report.problems[0]})" if self.report.problems else ""
@@ -194,11 +224,13 @@ class Reconciliation:
                 "INSERT INTO evidence SELECT id, sha256, place, rows FROM chunk WHERE id IN (SELECT id FROM sent)",
                 table,
             )
+            self.stripped((one.id, one.sha256, one.stripped) for one in chunk if one.sha256 and one.stripped)
 
     def find_rows(self, relation: str) -> None:
         """Take the rows of the local table; `relation` is its SELECT in DuckDB's SQL (`query.table_sql`).
 
-        Rows from before the column raw_sha256 are hashed here; only for them the large column raw is read.
+        Rows from before the column raw_sha256 are hashed here. Only for them, and for ids whose bytes differ, the large
+        column raw is read.
         """
         told = "event_id IN (SELECT id FROM sent)"
         exact = (
@@ -211,14 +243,26 @@ class Reconciliation:
                     f"INSERT INTO evidence SELECT event_id, {digest}, 'table', count(*) FROM ({relation}) "  # noqa: S608 - a relation of the plan
                     f"WHERE {condition} AND {told} GROUP BY ALL"
                 )
+            if not self.differing(1):
+                return
+            self._run(
+                f"INSERT INTO stripped SELECT DISTINCT event_id, sha256(raw), sha256(trim(raw, {_AROUND})) "  # noqa: S608 - a relation of the plan
+                f"FROM ({relation}) WHERE event_id IN ({_DIFFERING}) AND raw <> trim(raw, {_AROUND})"
+            )
 
     def repaired(self, entries: Iterable[tuple[str, str, str]]) -> None:
         """Take the ledger's repaired events: id, SHA-256 before, SHA-256 as it was put."""
-        for chunk in _chunks(entries):
-            columns = list(zip(*chunk, strict=True))
-            names = ("id", "sha256", "put_sha256")
-            table = pa.table({name: pa.array(values, pa.string()) for name, values in zip(names, columns, strict=True)})
-            self._insert("INSERT INTO repaired SELECT id, sha256, put_sha256 FROM chunk", table)
+        self._insert_texts("repaired", entries)
+
+    def stripped(self, entries: Iterable[tuple[str, str, str]]) -> None:
+        """Take events with white space around them: id, SHA-256 with it, SHA-256 without."""
+        self._insert_texts("stripped", entries)
+
+    def differing(self, count: int) -> list[str]:
+        """Return the first ids that stand for several bytes, of what was told and found, in their order."""
+        with _explained():
+            rows = self._run(f"{_DIFFERING} ORDER BY id LIMIT $count", {"count": count})
+        return [row[0] for row in rows]
 
     def ids(self, count: int) -> list[str]:
         """Return the first ids that were sent, in their order."""
@@ -258,6 +302,11 @@ class Reconciliation:
             self.report.problem_count += 1
             if len(self.report.problems) < MAX_PROBLEMS:
                 self.report.problems.append(one.reason)
+
+    def _insert_texts(self, name: str, entries: Iterable[tuple[str, str, str]]) -> None:
+        for chunk in _chunks(entries):
+            columns = [pa.array(values, pa.string()) for values in zip(*chunk, strict=True)]
+            self._insert(f"INSERT INTO {name} SELECT * FROM chunk", pa.table(columns, names=["a", "b", "c"]))  # noqa: S608 - a name of this file
 
     def _insert(self, sql: str, chunk: pa.Table) -> None:
         with _explained():

@@ -30,6 +30,7 @@ of its own choosing."""
 
 # Makes the ids of events that have none: of the place, so that every redrive of one object gives the same.
 _PLACE_NAMESPACE = UUID("8d9a3c1e-6f0b-5d5a-9a8e-2f4b7c6d1e53")
+_AROUND = b" \t\r\n"
 _BASE64_PROBLEM = "raw holds the bytes as base64"
 
 
@@ -111,6 +112,12 @@ def identity(body: bytes) -> str | None:
         return own_id(top_level(body)) or None
     except (ValueError, RecursionError):
         return None
+
+
+def stripped_sha256(body: bytes) -> str | None:
+    """Return SHA-256 of an event without the white space of JSON around it; None when there is none around it."""
+    stripped = body.strip(_AROUND)
+    return None if stripped == body else sha256(stripped).hexdigest()
 
 
 def read(body: bytes) -> Event | str:

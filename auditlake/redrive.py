@@ -15,6 +15,7 @@ from auditlake.error_store import ErrorObject, ErrorStore
 from auditlake.errors import RedriveError
 from auditlake.failed_records import FailedRecord, failed_records
 from auditlake.ledger import Entry, Ledger
+from auditlake.piped import StoppedError
 from auditlake.recover import RecoveredEvent, Unrecoverable, read, recover
 from auditlake.repair import Failed, Repair, with_id
 from auditlake.selection import Selection
@@ -125,12 +126,12 @@ def redrive(
                 if _is_full(batch):
                     _finish(batch, ledger, doing, summary)
                     batch = []
-                if doing.stop():
+                if summary.interrupted or doing.stop():
                     summary.interrupted = True
                     return summary
         doing.advance(found.size)
     _finish(batch, ledger, doing, summary)
-    summary.interrupted = doing.stop()
+    summary.interrupted = summary.interrupted or doing.stop()
     return summary
 
 
@@ -160,9 +161,16 @@ def _is_full(batch: Sequence[_Found]) -> bool:
 
 
 def _finish(batch: Sequence[_Found], ledger: Ledger, doing: Doing, summary: Summary) -> None:
-    """Repair, check and put a batch."""
+    """Repair, check and put a batch; one whose repair the user stops is left as it was, and `interrupted` says so."""
+    try:
+        repaired = _repaired(batch, doing.repair)
+    except StoppedError:
+        summary.interrupted = True
+        return
+    except RedriveError as error:
+        raise RedriveError(f"{error} {_so_far(summary, doing)}") from None
     puts = []
-    for found, event in zip(batch, _repaired(batch, doing.repair), strict=True):
+    for found, event in zip(batch, repaired, strict=True):
         refused = event if isinstance(event, str) else _refusal(event) if doing.checked else None
         if refused is not None:
             _stays(summary, found.record, refused)
@@ -202,13 +210,19 @@ def _put(puts: Sequence[_Put], target: Target, ledger: Ledger, doing: Doing, sum
         _settle(summary, put, "sent")
     if not delivery.left or doing.stop():
         return
-    so_far = f"{summary.sent:,} events were put and are in the ledger; run the same command again to go on."
+    so_far = _so_far(summary, doing)
     if delivery.fault:
         raise RedriveError(f"The stream {target.stream} refuses records ({delivery.fault}). {so_far}")
     raise RedriveError(
         f"The stream {target.stream} did not take {len(delivery.left):,} records within {PATIENCE_S:.0f} s: it "
         f"throttles or does not answer. {so_far}"
     )
+
+
+def _so_far(summary: Summary, doing: Doing) -> str:
+    if doing.target is None:
+        return "Mend it and run this again."
+    return f"{summary.sent:,} events were put and are in the ledger; run the same command again to go on."
 
 
 def _records(puts: Sequence[_Put]) -> list[Record]:

@@ -5,7 +5,6 @@ and what its SHA-256 is: a row never passes for what was POSTed when it is not.
 """
 
 import json
-import subprocess
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,11 +16,16 @@ from auditlake.errors import RedriveError
 from auditlake.events_input import top_level
 from auditlake.mapping import Mapping, UnmappableEvent, map_event
 from auditlake.outgoing import one_line
+from auditlake.piped import Bounds, Printed, run_piped
 from auditlake.recover import RecoveredEvent, identity
 
 NOTE = "redrive"
 """The member that a repaired event gets."""
 _LONGEST_QUOTE = 300
+TIMEOUT_S = 60.0
+"""How long a command may take for one batch, unless told otherwise."""
+LEAST_OUTPUT_BYTES, OUTPUT_TIMES = 16 * 1024 * 1024, 4
+"""A command may print so many bytes for a batch, and so many times what it was given on top."""
 
 
 @dataclass(frozen=True)
@@ -48,18 +52,30 @@ def by_mapping(mapping: Mapping) -> Repair:
     return repair
 
 
-def by_command(command: str) -> Repair:
+def by_command(
+    command: str,
+    timeout_s: float = TIMEOUT_S,
+    stop: Callable[[], bool] = lambda: False,
+    waits: Callable[[float], None] = lambda _: None,
+) -> Repair:
     """Return the repair that pipes events through a shell command: NDJSON in, NDJSON out.
 
     The command is started once for each batch. It may leave events out or change their order; what it prints is matched
     by `id`, or by its place when it prints as many lines as it was given. What is no JSON object is not given to it:
-    most commands would end at it, and with it all others of the batch. Raises RedriveError when the command fails.
+    most commands would end at it, and with it all others of the batch. `stop` and `waits` are those of `Bounds`.
+    Raises RedriveError when the command fails, takes longer than `timeout_s` for a batch, or prints without end;
+    StoppedError when the user stops it.
     """
+
+    def run(lines: Sequence[bytes]) -> list[bytes]:
+        data = b"\n".join(lines) + b"\n"
+        bounds = Bounds(timeout_s, LEAST_OUTPUT_BYTES + OUTPUT_TIMES * len(data), stop, waits)
+        return _lines_of(run_piped(command, data, bounds))
 
     def repair(batch: Sequence[Failed]) -> list[Repaired]:
         lines = [_with_id_added(one.event) for one in batch]
         given = [(one, line) for one, line in zip(batch, lines, strict=True) if line is not None]
-        printed = _run(command, [line for _, line in given]) if given else []
+        printed = run([line for _, line in given]) if given else []
         outcomes = iter(_matched([one for one, _ in given], printed))
         return [
             "It is no JSON object, and a command is given nothing else."
@@ -104,17 +120,14 @@ def _with_id_added(event: RecoveredEvent) -> bytes | None:
     return b'{"id":' + json.dumps(event.event_id).encode() + (b"," if members else b"") + line.lstrip()[1:]
 
 
-def _run(command: str, lines: Sequence[bytes]) -> list[bytes]:
-    done = subprocess.run(  # noqa: S602 - the user's own command, with the pipes that a shell has
-        command, shell=True, input=b"\n".join(lines) + b"\n", capture_output=True, check=False
-    )
-    if done.returncode != 0:
-        said = " ".join(done.stderr.decode("utf-8", "replace").split())[:_LONGEST_QUOTE]
+def _lines_of(printed: Printed) -> list[bytes]:
+    if printed.exit_code != 0:
+        said = " ".join(printed.said.decode("utf-8", "replace").split())[:_LONGEST_QUOTE]
         raise RedriveError(
-            f"The command of --through ended with exit code {done.returncode}{f', saying: {said}' if said else ''}. "
-            "Nothing of what it was given was put; mend it and run this again."
+            f"The command of --through ended with exit code {printed.exit_code}{f', saying: {said}' if said else ''}. "
+            "Nothing of what it was given was put."
         )
-    return [line for line in done.stdout.splitlines() if line.strip()]
+    return [line for line in printed.output.splitlines() if line.strip()]
 
 
 def _matched(batch: Sequence[Failed], printed: Sequence[bytes]) -> list[bytes | str]:

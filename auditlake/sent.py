@@ -26,13 +26,14 @@ _GZIP_MAGIC = b"\x1f\x8b"
 class Sent:
     """An event that was sent: its id, its bytes' SHA-256 where it is known, and when it was accepted (epoch ms).
 
-    `waits` says that it is in a client's spool still.
+    `waits` says that it is in a client's spool still, `refused` why the endpoint refused it for good.
     """
 
     id: str
     sha256: str | None = None
     accepted_ms: int | None = None
     waits: bool = False
+    refused: str | None = None
 
 
 @dataclass(frozen=True)
@@ -146,13 +147,19 @@ def _epoch_ms(text: str | None) -> int | None:
 def _of_spool(directory: Path) -> Iterator[Sent | NotSent]:
     """Yield the events of a spool: those that wait, and those that were sent where the client keeps them.
 
-    Those that the endpoint refused were never accepted.
+    Those that the endpoint refused come first, with its reason.
     """
     from auditlake.client.line import Line
     from auditlake.client.put_aside import dead_letters
     from auditlake.client.spool import SENT, read_segment, read_settled, segments
 
-    refused = {letter.id for letter in dead_letters(directory)}
+    letters = dead_letters(directory)
+    refused = {letter.id for letter in letters}
+    for letter in letters:
+        if letter.id:
+            yield Sent(letter.id, sha256(bytes(letter.event)).hexdigest(), refused=letter.reason)
+        else:
+            yield NotSent(f"An event without an id was refused: {letter.reason}")
     kept = directory / SENT
     for segment in [*(segments(kept) if kept.is_dir() else ()), *segments(directory)]:
         settled = read_settled(segment) if segment.parent == directory else None

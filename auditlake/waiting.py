@@ -14,7 +14,7 @@ import msgspec
 from auditlake.error_store import ErrorObject
 from auditlake.errors import ReconcileError
 from auditlake.failed_records import failed_records
-from auditlake.recover import RecoveredEvent, identity, recover
+from auditlake.recover import RecoveredEvent, identity, recover, stripped_sha256
 from auditlake.runtime.buffer import record_id, unanswered_records
 from auditlake.runtime.destination import parse_destination
 from lambda_src.common import envelope
@@ -24,16 +24,21 @@ from lambda_src.transform.record import event_lines, made_id
 
 @dataclass(frozen=True)
 class Waiting:
-    """An event that waits, its bytes' SHA-256 where it is known; `failed` when it waits to become an error object."""
+    """An event that waits, its bytes' SHA-256 where it is known; `failed` when it waits to become an error object.
+
+    `stripped` is the SHA-256 without the white space around it, where there is any.
+    """
 
     id: str
     sha256: str | None
     failed: bool = False
+    stripped: str | None = None
 
 
 class _Row(msgspec.Struct):
     event_id: str
     raw_sha256: str | None = None
+    raw: str = ""
 
 
 def waiting_events(data: Path) -> Iterator[Waiting]:
@@ -65,7 +70,7 @@ def _accepted(record: bytes, identity_of_record: str) -> Iterator[Waiting]:
                 continue  # the transform will refuse it
             body, given = wrapped.body, wrapped.event_id
         event_id = identity(body) or given or made_id(identity_of_record, index)
-        yield Waiting(event_id, sha256(body).hexdigest())
+        yield Waiting(event_id, sha256(body).hexdigest(), stripped=stripped_sha256(body))
 
 
 def _rows(content: bytes) -> Iterator[Waiting]:
@@ -74,7 +79,8 @@ def _rows(content: bytes) -> Iterator[Waiting]:
             row = msgspec.json.decode(line, type=_Row)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             continue  # a row that is none cannot be converted, and is found when it fails
-        yield Waiting(row.event_id, row.raw_sha256)
+        # Base64 has no white space around it, so this is asked of the event's own text alone.
+        yield Waiting(row.event_id, row.raw_sha256, stripped=stripped_sha256(row.raw.encode("utf-8", "surrogatepass")))
 
 
 def _failed(content: bytes, error_type: str) -> Iterator[Waiting]:
@@ -82,4 +88,4 @@ def _failed(content: bytes, error_type: str) -> Iterator[Waiting]:
     for record in failed_records(io.BytesIO(content), waits):
         for event in recover(record):
             if isinstance(event, RecoveredEvent) and event.has_id:
-                yield Waiting(event.event_id, event.sha256, failed=True)
+                yield Waiting(event.event_id, event.sha256, failed=True, stripped=stripped_sha256(event.body))

@@ -1,6 +1,7 @@
 """Athena and the error prefix of an account, as far as moto's server answers for them."""
 
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from moto.server import ThreadedMotoServer
 from auditlake.athena import Athena, string
 from auditlake.error_store import aws_client
 from auditlake.errors import ReconcileError
-from auditlake.evidence import MAX_LIST_BYTES, table_evidence
+from auditlake.evidence import MAX_LIST_BYTES, stripped_rows, table_evidence
 from auditlake.reconcile import Evidence, Place
 from auditlake.runtime.query import run_query
 from tests import lake
@@ -93,6 +94,21 @@ def test_the_statements_are_valid_sql_that_finds_the_rows(endpoint: str, athena:
         with run_query(tmp_path, lake.glue_plan(), sql) as result:
             found += [(row[0], str(row[1]).lower()) for row in result.rows()]
     assert found == [("new", rows[0]["raw_sha256"]), ("old", lake.row("old", None)["raw_sha256"])]
+
+
+def test_rows_with_white_space_around_them_are_told_without_it(endpoint: str, athena: Athena, tmp_path: Path) -> None:
+    """By a statement that runs, and finds only those."""
+    preset(endpoint, [])
+    list(stripped_rows(athena, lake.glue_table(), ["ended", "plain"]))
+    rows = [
+        lake.row("ended", "2026-11-24T03:00:00Z", raw="\t{}\n"),
+        lake.row("plain", "2026-11-24T03:00:00Z", raw="{}"),
+    ]
+    lake.write_rows(tmp_path, rows)
+    (sql,) = queries(athena)
+    with run_query(tmp_path, lake.glue_plan(), sql) as result:
+        found = [tuple(str(cell).lower() for cell in row) for row in result.rows()]
+    assert found == [("ended", sha256(b"\t{}\n").hexdigest(), sha256(b"{}").hexdigest())]
 
 
 def test_many_ids_are_several_statements(endpoint: str, athena: Athena) -> None:

@@ -87,6 +87,26 @@ def test_what_is_not_lost_is_complete(running: Running, told: Path, tmp_path: Pa
     assert on(running, "reconcile", "--sent", write(tmp_path / "ids", b"in_table-0", b"pending-0")).returncode == 0
 
 
+def test_a_newline_that_ends_a_record_is_no_conflict(running: Running, tmp_path: Path) -> None:
+    """Nor while it waits, nor when it failed; nor one that an API client's body ended with."""
+    bodies = [event("ended-ok"), event("ended-bad", timestamp=None), event("ended-posted")]
+    with closing(client(running)) as firehose:
+        for body in bodies[:2]:
+            firehose.put_record(DeliveryStreamName="auditlake-events", Record={"Data": body + b"\n"})
+    headers = {"content-type": "application/json"}
+    posted = httpx.post(f"{running.url}/events", content=bodies[2] + b"\n", headers=headers, trust_env=False)
+    assert posted.status_code == httpx.codes.ACCEPTED, posted.text
+    sent = write(tmp_path / "ended", *bodies)
+    counted = []
+    for flushed in (False, True):
+        if flushed:
+            running.flush()
+        content = json.loads(on(running, "reconcile", "--sent", sent, "--json").stdout)
+        counted.append({state: content[state] for state in ("conflicting", "pending", "in_table", "failed")})
+    assert counted[0] == {"conflicting": 0, "pending": 3, "in_table": 0, "failed": 0}
+    assert counted[1] == {"conflicting": 0, "pending": 0, "in_table": 2, "failed": 1}
+
+
 def test_a_repaired_event_is_in_the_table(running: Running, told: Path, tmp_path: Path) -> None:
     """The ledger says that its other bytes are the same event's."""
     one = write(tmp_path / "one", receipt(event("failed-0", timestamp=None), "failed-0"))

@@ -147,12 +147,14 @@ def test_ctrl_c_stops_after_the_batch_and_nothing_is_repeated(data: Path, stream
     assert len(stream.records) == len(set(stream.records)) == 1200
 
 
-def test_ctrl_c_in_a_command_is_an_interruption(data: Path) -> None:
-    """The terminal interrupts both; the operator meant the redrive."""
-    ready = data / "ready"
+def test_ctrl_c_in_a_command_says_what_was_put(data: Path, stream: StubStream) -> None:
+    """The operator meant the redrive, of which a batch was put before; the same command goes on."""
+    ready, first = data / "ready", data / "first"
+    through = f"test -e {first} && touch {ready} && sleep 60; touch {first}; cat"
     with subprocess.Popen(
-        command("redrive", "--through", f"touch {ready}; sleep 60"),
-        env=env(data),
+        command("redrive", "--yes", "--through", through),
+        env=env(data, AUDITLAKE_URL=stream.url),
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -162,7 +164,27 @@ def test_ctrl_c_in_a_command_is_an_interruption(data: Path) -> None:
         os.killpg(running.pid, signal.SIGINT)
         _, errors = running.communicate(timeout=60)
     assert running.returncode == 130, errors
+    assert "500 of " in errors
+    assert "events were put" in errors
+    assert "the same command goes on where this stopped" in errors
+    assert "exit code" not in errors
     assert "Traceback" not in errors
+    assert auditlake(data, "redrive", "--yes", AUDITLAKE_URL=stream.url).returncode == OPEN
+    assert len(stream.records) == len(set(stream.records)) == 1200
+
+
+@pytest.mark.parametrize(
+    ("through", "words"),
+    [("sleep 600", "did not end within 0.5 s"), ("yes", "printed more than"), ("exit 7", "exit code 7")],
+)
+def test_a_command_that_fails_later_says_what_was_put(data: Path, stream: StubStream, through: str, words: str) -> None:
+    """The batches before it are in the stream and in the ledger."""
+    first = data / "first"
+    arguments = ("--through", f"if test -e {first}; then {through}; fi; touch {first}; cat", "--timeout", "0.5")
+    done = auditlake(data, "redrive", "--yes", *arguments, AUDITLAKE_URL=stream.url)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Nothing of what it was given was put. 500 events were put and are in the ledger" in done.stderr
 
 
 def test_a_stream_that_refuses_is_a_sentence(data: Path, stream: StubStream) -> None:

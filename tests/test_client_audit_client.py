@@ -115,9 +115,44 @@ def test_the_service_may_say_id_and_time(receiver: BatchReceiver, connect: Calla
         ({"event_id": ""}, "id: expected a string that is not empty"),
         ({"metadata": {"what": object()}}, "cannot be written as JSON"),
         ({"extra": {"eventType": "other"}}, "extra: eventType is a member that the event has already"),
+        ({"timestamp": "nonsense"}, "timestamp: expected a datetime with its zone, got 'nonsense'"),
+        ({"timestamp": datetime.max.replace(tzinfo=timezone(timedelta(hours=-1)))}, "timestamp: .* cannot be in UTC"),
+        ({"entityId": "x"}, "record: entityId is not known; allowed are event_type, actor, action, entity_type, ent"),
+        ({"action": "pay"}, "action: expected a mapping of its members, got 'pay'"),
+        ({"context": ["ip"]}, "context: expected a mapping of its members"),
+        ({"details": 5}, "details: expected a mapping"),
+        ({"metadata": "x"}, "metadata: expected a mapping"),
+        ({"extra": "x"}, "extra: expected a mapping"),
+        ({"metadata": {"n": [1.0, float("nan")]}}, r"metadata.n\[1\]: expected a number that JSON has, got nan"),
+        ({"extra": {"n": float("-inf")}}, "n: expected a number that JSON has, got -inf"),
+        ({"metadata": {"n": float("inf"), "file": "a\udc80"}}, "metadata.n: expected a number that JSON has, got inf"),
+        ({"actor": {"userId": "ana", "score": float("inf")}}, "actor.score: expected a number"),
         ({"metadata": {"text": "x" * (1 << 24)}}, "the spool holds events of 16,777,215"),
     ],
-    ids=["no type", "None", "no actor", "no userId", "actor None", "no zone", "no id", "no JSON", "extra", "large"],
+    ids=[
+        "no type",
+        "None",
+        "no actor",
+        "no userId",
+        "actor None",
+        "no zone",
+        "no id",
+        "no JSON",
+        "extra",
+        "no time",
+        "no UTC",
+        "unknown",
+        "action",
+        "context",
+        "details",
+        "metadata",
+        "extra no mapping",
+        "NaN",
+        "infinity",
+        "infinity beside a surrogate",
+        "actor infinity",
+        "large",
+    ],
 )
 def test_a_wrong_event_is_refused_at_once(
     connect: Callable[..., AuditClient], event: dict[str, object], words: str
@@ -127,6 +162,18 @@ def test_a_wrong_event_is_refused_at_once(
     with pytest.raises(EventError, match=words):
         client.record(**{"event_type": "login", "actor": "ana", **event})  # type: ignore[arg-type]  # wrong on purpose
     assert segments(client.spool) == []
+
+
+def test_a_wrong_call_is_a_sentence(connect: Callable[..., AuditClient]) -> None:
+    """A missing argument and one without its name are told as what is wrong with an event, by arecord too."""
+    client = connect(UNREACHABLE)
+    with pytest.raises(EventError, match="record: event_type and actor are missing"):
+        client.record()  # type: ignore[call-arg]  # wrong on purpose
+    with pytest.raises(EventError, match="record: give each argument by its name"):
+        client.record("login", "ana")  # type: ignore[call-arg]  # wrong on purpose
+    with pytest.raises(EventError, match="record: userId is not known"):
+        asyncio.run(client.arecord(event_type="login", actor="ana", userId="x"))
+    assert client.record(event_type="login", actor="ana", metadata={"nothing": None, "text": "null"})
 
 
 def test_a_lone_surrogate_costs_no_event(receiver: BatchReceiver, connect: Callable[..., AuditClient]) -> None:

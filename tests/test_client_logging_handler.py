@@ -70,6 +70,16 @@ def test_what_cannot_be_recorded_is_not_silent(
         log.info("wrong", extra={"audit": "login"})
     with pytest.raises(EventError, match="event_type: expected"):
         log.info("wrong", extra={"audit": {"event_type": "", "actor": "ana"}})
+    with pytest.raises(EventError, match=r"extra\['audit'\]: userId is not known; allowed are event_type, actor, "):
+        log.info("wrong", extra={"audit": {"event_type": "login", "actor": "ana", "userId": "ana"}})
+    with pytest.raises(EventError, match=r"extra\['audit'\]: actor is missing"):
+        log.info("wrong", extra={"audit": {"event_type": "login"}})
+    with pytest.raises(EventError, match=r"extra\['audit'\]: metadata: expected a mapping of its members, got 'x'"):
+        log.info("wrong", extra={"audit": {"event_type": "login", "actor": "ana", "metadata": "x"}})
+    with pytest.raises(EventError, match=r"extra\['audit'\]: timestamp: expected a datetime"):
+        log.info("wrong", extra={"audit": {"event_type": "login", "actor": "ana", "timestamp": "x"}})
+    with pytest.raises(EventError, match=r"extra\['audit'\]: 5 is not known"):
+        log.info("wrong", extra={"audit": {"event_type": "login", "actor": "ana", 5: "x"}})
     client.close(0)
     with pytest.raises(SpoolError, match="closed"):
         log.info("late", extra={"audit": {"event_type": "login", "actor": "ana"}})

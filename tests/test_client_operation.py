@@ -1,14 +1,15 @@
 """Operations: one event each, with how it ended."""
 
 import asyncio
+import functools
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from auditlake.client import AuditClient, SpoolError, current_operation, pending_events
+from auditlake.client import AuditClient, EventError, SpoolError, current_operation, pending_events
 
 
 @pytest.fixture
@@ -110,3 +111,163 @@ def test_what_cannot_be_recorded_does_not_hide_the_operation_s_own_exception(cli
                 raise ValueError("mine")
 
     asyncio.run(service())
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"entityId": "x"}, r"set: entityId is not known; allowed are event_type, actor, action, entity_type, entity_id"),
+    ({"metadata": {"when": object()}}, "cannot be written as JSON"),
+    ({"metadata": {"rate": float("nan")}}, r"metadata.rate: expected a number that JSON has, got nan"),
+    ({"action": "pay"}, "action: expected a mapping of its members, got 'pay'"),
+    ({"timestamp": "nonsense"}, "timestamp: expected a datetime with its zone, got 'nonsense'"),
+    ({"extra": {"actor": "eve"}}, "extra: actor is a member that the event has already"),
+]
+WRONG_IDS = ["unknown", "no JSON", "NaN", "no mapping", "no time", "extra"]
+
+
+@pytest.mark.parametrize(("arguments", "words"), WRONG, ids=WRONG_IDS)
+def test_set_refuses_at_once_and_the_operation_is_recorded_without_it(
+    client: AuditClient, arguments: dict[str, Any], words: str
+) -> None:
+    """The sentence comes where the mistake is; what was set before and after is recorded, with the outcome."""
+    with client.operation(event_type="pay", actor="ana", metadata={"source": "shop"}) as operation:
+        operation.set(entity_id="i-1")
+        with pytest.raises(EventError, match=words):
+            operation.set(request_id="r-1", **arguments)
+        operation.set(metadata={"amount": 3})
+    (event,) = recorded(client)
+    assert (event["entityId"], event["action"]) == ("i-1", {"status": "success"})
+    assert "requestId" not in event, "a call of set is taken whole or not at all"
+    assert {**event["metadata"], "durationMs": 0} == {"source": "shop", "amount": 3, "durationMs": 0}
+
+
+@pytest.mark.parametrize(("arguments", "words"), WRONG, ids=WRONG_IDS)
+def test_a_wrong_set_ends_the_block_as_a_recorded_failure(
+    client: AuditClient, arguments: dict[str, Any], words: str
+) -> None:
+    """An EventError that nobody catches leaves the block like any exception: the failure is recorded."""
+    with pytest.raises(EventError, match=words), client.operation(event_type="pay", actor="ana") as operation:
+        operation.set(**arguments)
+    (event,) = recorded(client)
+    assert (event["action"]["status"], event["metadata"]["error"]) == ("failure", "EventError")
+
+
+@pytest.mark.parametrize(("arguments", "words"), WRONG, ids=WRONG_IDS)
+def test_a_wrong_operation_is_refused_before_its_work(
+    client: AuditClient, arguments: dict[str, Any], words: str
+) -> None:
+    """What cannot be recorded is told where the operation is made, not when the work is done."""
+    with pytest.raises(EventError, match=words.replace("set:", "operation:")):
+        client.operation(event_type="pay", actor="ana", **arguments)
+    with pytest.raises(EventError, match="operation: event_type is missing"):
+        client.operation(actor="ana")  # type: ignore[call-arg]  # wrong on purpose
+    with pytest.raises(EventError, match="actor: expected a user's id"):
+        client.operation(event_type="pay", actor="")
+    assert recorded(client) == []
+
+
+def test_what_is_changed_after_set_cannot_cost_the_event(client: AuditClient) -> None:
+    """The values are those of the call: what the caller's mapping becomes later, no JSON even, is not looked at."""
+    metadata: dict[str, Any] = {"step": 1}
+    with client.operation(event_type="pay", actor="ana", metadata=metadata) as operation:
+        metadata["step"] = object()
+        operation.set(details={"entityId": "e"})
+    (event,) = recorded(client)
+    assert event["metadata"]["step"] == 1
+
+
+def test_an_event_of_the_largest_size_has_room_for_its_outcome(client: AuditClient) -> None:
+    """Set takes no more than what can still be recorded at the end, with the longest name of an exception."""
+    long_named = type("E" * 100_000, (Exception,), {})
+    largest, refused = 0, 1 << 24
+    operation = client.operation(event_type="pay", actor="ana")
+    while refused - largest > 1:
+        size = (largest + refused) // 2
+        try:
+            operation.set(entity_id="x" * size)
+        except EventError:
+            refused = size
+        else:
+            largest = size
+    with pytest.raises(long_named), operation:
+        raise long_named
+    (event,) = recorded(client)
+    assert len(event["entityId"]) == largest > 16_000_000
+    assert event["metadata"]["error"].startswith("EEEE")
+
+
+def test_the_body_s_own_exception_wins_over_whatever_recording_raises(
+    client: AuditClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even over an exception that nobody foresaw; it is told in a note."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("nobody foresaw it")
+
+    async def service() -> None:
+        async with client.operation(event_type="login", actor="ana"):
+            raise ValueError("mine")
+
+    monkeypatch.setattr(client._writer, "write", fail)
+    with pytest.raises(ValueError, match="mine") as caught, client.operation(event_type="login", actor="ana"):
+        raise ValueError("mine")
+    assert "nobody foresaw it" in caught.value.__notes__[0]
+    with pytest.raises(ValueError, match="mine"):
+        asyncio.run(service())
+
+
+def test_the_actor_may_become_known_in_the_operation(client: AuditClient) -> None:
+    """Set takes each argument of record, the actor too; a function of no arguments says it where the block begins."""
+    with client.operation(event_type="login", actor="unknown") as operation:
+        operation.set(actor="ana", event_type="login.succeeded")
+    with client.operation(event_type="job", actor=lambda: "cron"):
+        pass
+    with pytest.raises(EventError, match="actor: expected"), client.operation(event_type="job", actor=lambda: ""):
+        pytest.fail("the work was begun")
+    first, second = recorded(client)
+    assert (first["eventType"], first["actor"], second["actor"]) == (
+        "login.succeeded",
+        {"userId": "ana"},
+        {"userId": "cron"},
+    )
+
+
+def _rows() -> Iterator[int]:
+    yield 1
+
+
+async def _async_rows() -> AsyncIterator[int]:
+    yield 1
+
+
+class _CallableRows:
+    def __call__(self) -> Iterator[int]:
+        yield 1
+
+
+@pytest.mark.parametrize(
+    "function",
+    [_rows, _async_rows, functools.partial(_rows), staticmethod(_rows), _CallableRows()],
+    ids=["generator", "async generator", "partial", "staticmethod", "callable"],
+)
+def test_a_generator_function_is_refused_where_it_is_decorated(
+    client: AuditClient, function: Callable[[], object]
+) -> None:
+    """Calling one does none of its work, so that a success would be recorded before the body ran."""
+    with pytest.raises(EventError, match=r"generator function: .* use `with client.operation"):
+        client.operation(event_type="export", actor="ana")(function)
+    with pytest.raises(EventError, match="expected a function to decorate, got 5"):
+        client.operation(event_type="export", actor="ana")(5)  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_coroutine_functions_are_known_behind_what_wraps_them(client: AuditClient) -> None:
+    """A callable object with an async call, and a partial, are recorded when they end, not when they are called."""
+
+    class Pay:
+        async def __call__(self) -> None:
+            await asyncio.sleep(0)
+            raise PermissionError
+
+    for function in (Pay(), functools.partial(Pay())):
+        with pytest.raises(PermissionError):
+            asyncio.run(client.operation(event_type="pay", actor="ana")(function)())
+    assert [event["action"]["status"] for event in recorded(client)] == ["failure", "failure"]

@@ -30,6 +30,8 @@ def test_a_runtime_with_a_token_is_told_apart_from_none(up: Up) -> None:
     running = up("--token", "s3cret")
     with pytest.raises(ControlError, match="AUDITLAKE_TOKEN"):
         control.get_status(running.url, None)
+    with pytest.raises(ControlError, match="refuses the token that was given"):
+        control.flush(running.url, "wrong")
 
     assert control.get_status(running.url, "s3cret")["accepted"] == {"records": 0, "bytes": 0}
 

@@ -54,6 +54,8 @@ def reconciled(
         ([Sent("e", "a")], [Evidence("e", "a", REDRIVEN), Evidence("e", "a", PENDING)], State.PENDING),
         ([Sent("e", "a")], [Evidence("e", "a", PENDING)], State.PENDING),
         ([Sent("e", "a")], [Evidence("e", "a", PENDING), Evidence("e", "a", TABLE)], State.IN_TABLE),
+        ([Sent("e", "a", refused="no")], [], State.REFUSED),
+        ([Sent("e", "a", refused="no")], [Evidence("e", "a", TABLE)], State.IN_TABLE),
         ([Sent("e", "a", None, waits=True)], [], State.PENDING),
         ([Sent("e", "a", None, waits=True)], [Evidence("e", "a", TABLE)], State.IN_TABLE),
     ],
@@ -63,7 +65,7 @@ def test_an_event_has_one_state(sent: list[Sent], evidence: list[Evidence], stat
     report, states = reconciled(sent, evidence)
     assert states == {"e": state}
     assert (report.sent, report.states[state]) == (1, 1)
-    assert report.is_complete is (state not in (State.MISSING, State.CONFLICTING))
+    assert report.is_complete is (state not in (State.MISSING, State.REFUSED, State.CONFLICTING))
 
 
 def test_a_repaired_event_is_the_one_that_was_sent() -> None:
@@ -73,6 +75,34 @@ def test_a_repaired_event_is_the_one_that_was_sent() -> None:
     assert reconciled([Sent("e", "a")], [failed, Evidence("e", "a2", TABLE)], repaired)[1] == {"e": State.IN_TABLE}
     assert reconciled([Sent("e", "a")], [failed, Evidence("e", "a3", TABLE)], repaired)[1] == {"e": State.CONFLICTING}
     assert reconciled([Sent("e", "a")], [failed, Evidence("e", "a2", TABLE)])[1] == {"e": State.CONFLICTING}
+
+
+@pytest.mark.parametrize("place", [TABLE, PENDING, FAILED])
+def test_white_space_around_an_event_makes_no_other_event(place: Place) -> None:
+    """Whichever side it stands on; other bytes within stay a conflict."""
+    states = {TABLE: State.IN_TABLE, PENDING: State.PENDING, FAILED: State.FAILED}
+    around = Evidence("e", "a+", place, stripped="a")
+    assert reconciled([Sent("e", "a")], [around])[1] == {"e": states[place]}
+    assert reconciled([Sent("e", "a+")], [around])[1] == {"e": states[place]}
+    assert reconciled([Sent("e", "b")], [around])[1] == {"e": State.CONFLICTING}
+    mended = [Evidence("e", "a+", REDRIVEN, stripped="a"), Evidence("e", "a2", TABLE)]
+    assert reconciled([Sent("e", "a")], mended, [("e", "a+", "a2")])[1] == {"e": State.IN_TABLE}
+
+
+def test_rows_with_white_space_around_raw_are_the_events_that_were_sent(tmp_path: Path) -> None:
+    """Such as earlier versions stored of records that end in a newline."""
+    rows = [
+        lake.row(name, "2026-11-24T03:00:00Z", raw=raw, raw_sha256=sha256(raw.encode()).hexdigest())
+        for name, raw in (("ended", "{}\n"), ("around", " \t{}\r\n"), ("other", "{ }\n"))
+    ]
+    lake.write_rows(tmp_path, rows)
+    plan = lake.glue_plan()
+    with Reconciliation() as both:
+        both.tell(Sent(name, sha256(b"{}").hexdigest()) for name in ("ended", "around", "other"))
+        both.find_rows(table_sql(plan.table, find_lake(tmp_path, plan)))
+        both.compare()
+        states = {found.id: state for state in State for found in both.events(state)}
+    assert states == {"ended": State.IN_TABLE, "around": State.IN_TABLE, "other": State.CONFLICTING}
 
 
 def test_redriven_events_that_did_not_arrive_are_counted() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from auditlake.errors import RedriveError
 from auditlake.mapping import load_mapping
+from auditlake.piped import StoppedError
 from auditlake.recover import RecoveredEvent, recover
 from auditlake.repair import Failed, by_command, by_mapping, with_id
 from tests.failures import enveloped, event, record
@@ -112,6 +113,49 @@ def test_a_command_that_fails_ends_the_redrive() -> None:
     """Its exit code and words are told."""
     with pytest.raises(RedriveError, match="exit code 3, saying: no such thing"):
         by_command("echo no such thing >&2; exit 3")(failed(*BROKEN))
+
+
+def test_a_command_that_prints_without_end_is_ended() -> None:
+    """Before it takes the memory of the machine."""
+    with pytest.raises(RedriveError, match=r"printed more than 16,\d{3},\d{3} bytes for one batch and was ended"):
+        by_command("yes")(failed(*BROKEN))
+
+
+def test_a_command_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
+    """After its time, with a sentence; what it left in the background goes, too."""
+    pid = tmp_path / "pid"
+    with pytest.raises(RedriveError, match=r"did not end within 0\.5 s .* --timeout"):
+        by_command(f"sleep 600 & echo $! > {pid}; wait", timeout_s=0.5)(failed(*BROKEN))
+    state = Path("/proc", pid.read_text().strip(), "stat")
+    assert not state.exists() or state.read_text().split()[2] == "Z"
+
+
+def test_a_command_is_stopped_when_the_user_asks() -> None:
+    """That is no fault of the command."""
+    with pytest.raises(StoppedError):
+        by_command("sleep 600", stop=lambda: True)(failed(*BROKEN))
+
+
+def test_a_wait_for_a_command_is_told() -> None:
+    """Each second."""
+    told: list[float] = []
+    by_command("sleep 1.3; cat", waits=told.append)(failed(*BROKEN))
+    assert len(told) == 1
+
+
+def test_a_command_may_print_much_before_it_reads() -> None:
+    """Neither waits for the other for ever: more goes both ways than pipes hold."""
+    events = [event(f"e{n}", note="x" * 100_000) for n in range(5)]
+    given = failed(*events)
+    assert by_command("head -c 300000 /dev/zero | tr '\\0' '\\n'; head -c 300000 /dev/zero >&2; cat")(given) == [
+        one.event for one in given
+    ]
+
+
+def test_a_command_need_not_read_what_it_is_given() -> None:
+    """What it does not print is reported."""
+    outcomes = by_command("true")(failed(*[event(f"e{n}", note="x" * 100_000) for n in range(5)]))
+    assert all("printed no event with its id" in str(one) for one in outcomes)
 
 
 def test_a_mapping_keeps_the_original_whole() -> None:

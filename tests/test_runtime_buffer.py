@@ -1,8 +1,10 @@
 """The durable buffer: journal and index together."""
 
+import contextlib
 import logging
 import os
 import shutil
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +16,10 @@ from hypothesis import strategies as st
 from auditlake.errors import StoreError
 from auditlake.runtime import journal
 from auditlake.runtime.buffer import Buffer
+from auditlake.runtime.damage import DAMAGED, Damage, damage
 from auditlake.runtime.destination import errors_of, rows_of
 from auditlake.runtime.index import Buffered, BufferFailedError
-from auditlake.runtime.journal import Journal
+from auditlake.runtime.journal import Journal, JournalSize
 from auditlake.runtime.journal_format import HEADER_BYTES, RECORD_BYTES, Placed
 from auditlake.runtime.journal_scan import CutOff, Damaged, JournalFile, read_file
 from auditlake.runtime.levels import Level, Waiting
@@ -50,6 +53,13 @@ def flip(path: Path, offset: int, bit: int = 0) -> None:
 def journal_files(directory: Path) -> list[Path]:
     """The journal's files in their order."""
     return sorted((directory / "buffer.journal").iterdir())
+
+
+def look(directory: Path) -> Damage:
+    """The damage as another process sees it."""
+    path = directory / "buffer.sqlite"
+    with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+        return damage(path, connection)
 
 
 def test_accepted_records_are_there_after_a_restart(tmp_path: Path) -> None:
@@ -312,6 +322,7 @@ def test_a_flipped_bit_costs_one_record_and_is_told(tmp_path: Path, caplog: pyte
     (problem,) = again.recovery.problems
     assert "1 accepted records, numbers 2 to 2, cannot be read" in problem
     assert problem in caplog.text
+    assert f" of {file}; that file is kept in {tmp_path / 'damaged'} when its other records are delivered." in problem
     again.move(again.next_batch(99, 99), [], {}, 0)
     accept(again, b"next")
     again.move(again.next_batch(99, 99), [], {}, 0)
@@ -405,6 +416,10 @@ def test_a_tail_that_was_not_acknowledged_is_cut_off(tmp_path: Path) -> None:
         again = Buffer(case / "buffer.sqlite")
         assert data(again) == [b"one"]
         assert len(again.recovery.problems) == (size > whole)
+        for problem in again.recovery.problems:
+            assert str(journal_files(case)[0]) in problem
+            words = "as far as is known it was not acknowledged" if "was not written to its end" in problem else DAMAGED
+            assert words in problem
         accept(again, b"after")
         assert data(again) == [b"one", b"after"]
         again.close()
@@ -580,3 +595,103 @@ def test_a_disk_that_does_not_answer_does_not_hold_the_close(tmp_path: Path, mon
     with pytest.raises(StoreError):
         future.result(timeout=10)
     buffer._thread.join()
+
+
+def test_damage_is_found_by_who_only_looks(tmp_path: Path) -> None:
+    """Whether a start has counted it or not, the damaged records are told with the files that hold their bytes."""
+    buffer = Buffer(tmp_path / "buffer.sqlite")
+    accept(buffer, b"first", b"second", b"third")
+    buffer.close()
+    (file,) = journal_files(tmp_path)
+    assert look(tmp_path) == Damage(0, ())
+    flip(file, HEADER_BYTES + RECORD_BYTES + len(b"first") + RECORD_BYTES + 2)
+    assert look(tmp_path) == Damage(1, (str(file),))
+
+    again = Buffer(tmp_path / "buffer.sqlite")
+    assert look(tmp_path) == Damage(1, (str(file),)), "it is counted once"
+    accept(again, b"next")
+    again.move(again.next_batch(99, 99), [], {}, 0)
+    assert look(tmp_path) == Damage(1, (str(tmp_path / DAMAGED / file.name),))
+    again.close()
+
+
+def test_a_refusal_is_a_problem_until_a_request_is_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Since when and why is known while it lasts; that it is over is told once, and as no error."""
+    buffer = Buffer(tmp_path / "buffer.sqlite", clock=lambda: 7.0)
+    assert buffer.problem() is None
+
+    def fail(_descriptor: int, _data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", fail)
+        for _ in range(2):
+            with pytest.raises(StoreError):
+                accept(buffer, b"refused")
+    problem = buffer.problem()
+    assert problem is not None
+    assert (problem.since_ms, "the disk is full" in problem.sentence) == (7000, True)
+    accept(buffer, b"one")
+    accept(buffer, b"two")
+
+    assert buffer.problem() is None
+    over = [record for record in caplog.records if record.message == "Records are accepted again."]
+    assert [record.levelno for record in over] == [logging.WARNING]
+    buffer.close()
+
+
+def test_the_journal_says_how_large_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files and bytes are those on the disk, while it runs and after a start."""
+    monkeypatch.setattr(journal, "FILE_BYTES", 1)
+    buffer = Buffer(tmp_path / "buffer.sqlite")
+    assert buffer.journal() == JournalSize(0, 0)
+    for size in (10, 20, 30):
+        accept(buffer, b"x" * size)
+    sizes = [path.stat().st_size for path in journal_files(tmp_path)]
+    assert buffer.journal() == JournalSize(3, sum(sizes))
+    buffer.close()
+    again = Buffer(tmp_path / "buffer.sqlite")
+    assert again.journal() == JournalSize(3, sum(sizes))
+    again.close()
+
+
+def test_a_journal_that_one_record_keeps_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A large journal of which little waits is a warning that names its oldest file; one that just waits is none."""
+    monkeypatch.setattr(journal, "FILE_BYTES", 1)
+    monkeypatch.setattr("auditlake.runtime.buffer.LARGE_JOURNAL_BYTES", 10_000)
+    buffer = Buffer(tmp_path / "buffer.sqlite")
+    (stuck,) = accept(buffer, b"stuck")
+    for _ in range(20):
+        accept(buffer, b"x" * 1000)
+    buffer.move(buffer.next_batch(1, 1), [Buffered(stuck, D, 1, b"stuck")], {}, 0)
+    assert caplog.messages == []
+    for _ in range(20):
+        buffer.move(buffer.next_batch(1, 1), [], {}, 0)
+
+    (told,) = caplog.messages
+    assert str(journal_files(tmp_path)[0]) in told
+    assert "21 files" in told
+    buffer.close()
+
+
+def test_a_file_that_the_disk_does_not_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The start is refused with the file's path and what to do; nothing is changed."""
+    buffer = Buffer(tmp_path / "buffer.sqlite")
+    accept(buffer, b"one")
+    buffer.close()
+    (file,) = journal_files(tmp_path)
+
+    def fail(*_: object) -> Iterator[Placed]:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("auditlake.runtime.journal_scan.read_records", fail)
+        with pytest.raises(StoreError, match=f"{file} cannot be read: Input/output error.*move that file aside"):
+            Buffer(tmp_path / "buffer.sqlite")
+    again = Buffer(tmp_path / "buffer.sqlite")
+    assert data(again) == [b"one"]
+    again.close()

@@ -305,3 +305,17 @@ def test_the_command_asks_the_runtime_or_reads_the_directory(running: Running) -
     assert nowhere.returncode == 1
     assert "nobody is nowhere" in nowhere.stdout
     assert "Looked through" in nowhere.stderr
+
+
+def test_damaged_records_are_told_when_an_event_is_nowhere(plan: Plan, buffer: Buffer, tmp_path: Path) -> None:
+    """An event that is not found may be in a record that cannot be read: how many there are, and in which files."""
+    accept(buffer, envelope("lost", b"{}"), envelope("kept", b"{}"))
+    (file,) = (tmp_path / "buffer.journal").iterdir()
+    content = bytearray(file.read_bytes())
+    content[content.index(b"lost")] ^= 1
+    file.write_bytes(content)
+
+    explanation = explain(tmp_path, plan, "lost").content()
+    assert explanation["found"] == []
+    assert (explanation["scanned"]["damaged_records"], explanation["scanned"]["damaged_files"]) == (1, (str(file),))
+    assert explain(tmp_path, plan, "kept").found != []

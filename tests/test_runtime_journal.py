@@ -163,3 +163,21 @@ def test_what_is_kept_aside_replaces_nothing(tmp_path: Path) -> None:
         "file": "one",
         "file.2": "two",
     }
+
+
+def test_a_name_that_cannot_be_removed_stops_nothing(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When neither the header can be written nor its file removed, the next request uses another name."""
+    written = reopen(directory)
+
+    def fail(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", fail)
+        patched.setattr(Path, "unlink", fail)
+        with pytest.raises(StoreError, match="the disk is full"):
+            written.append([(1, b"a")])
+    assert written.append([(1, b"b")]) == [2]
+    written.close()
+    again = reopen(directory)
+    assert records(again.read(0)) == [b"b"]

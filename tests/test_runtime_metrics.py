@@ -1,6 +1,7 @@
 """The metrics for Prometheus."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,6 +101,37 @@ def test_a_packed_record_counts_as_one_record_and_as_its_rows(plan: Plan, buffer
     for name in ("IncomingRecords", "SucceedProcessing_Records", "SucceedConversion_Records", "DeliveryToS3_Records"):
         assert found[f"firehose_{name}_total", "s"] == 2
     assert found["auditlake_stored_rows_total", "s"] == 3
+
+
+def test_what_fails_now_is_a_gauge(plan: Plan, buffer: Buffer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refused requests and a store that fails are 1 while they last; damage and the journal's size are there too."""
+    store = Objects()
+    worker = StreamWorker(plan, buffer, Scripted(), store, clock=lambda: 2.0)  # type: ignore[arg-type]  # a store's part
+    put(buffer, {"do": "Ok"})
+    buffer.count({"damaged.records": 3})
+    before = read(metrics("s", buffer, worker, now_ms=61_000))
+    assert before["auditlake_damaged_records_total", "s"] == 3
+    assert before["auditlake_journal_files", "s"] == 1
+    assert before["auditlake_journal_bytes", "s"] == buffer.journal().bytes
+    assert (before["auditlake_refusing", "s"], before["auditlake_delivery_failing", "s"]) == (0, 0)
+
+    def fail(_descriptor: int, _data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", fail)
+        with pytest.raises(StoreError):
+            put(buffer, {"do": "Ok"})
+    store.full = True
+    worker.step(everything=True)
+    failing = read(metrics("s", buffer, worker, now_ms=61_000))
+    assert (failing["auditlake_refusing", "s"], failing["auditlake_delivery_failing", "s"]) == (1, 1)
+    store.full = False
+    put(buffer, {"do": "Ok"})
+    worker.step(everything=True)
+    after = read(metrics("s", buffer, worker, now_ms=61_000))
+    assert (after["auditlake_refusing", "s"], after["auditlake_delivery_failing", "s"]) == (0, 0)
+    worker.close()
 
 
 def test_metrics_are_served_where_prometheus_looks_and_guarded(up: Up) -> None:

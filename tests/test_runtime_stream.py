@@ -195,7 +195,9 @@ def test_beyond_the_active_partitions_records_go_to_the_error_prefix(make: Make)
     assert json.loads(error.read_bytes())["errorCode"] == "DynamicPartitioning.ActivePartitionsLimitExceeded"
 
 
-def test_a_store_that_refuses_keeps_the_records_and_tries_again(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_refuses_keeps_the_records_and_tries_again(
+    make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """A full disk costs nothing: the records stay in the buffer, the flush says why, and later they are stored."""
     stream = make()
     stream.put(row={"event_id": "kept"})
@@ -207,6 +209,9 @@ def test_a_store_that_refuses_keeps_the_records_and_tries_again(make: Make, monk
         patched.setattr(DirectoryStore, "put", full)
         assert stream.worker.step(everything=True).problem == "The object cannot be written: the disk is full."
     assert stream.rows() == []
+    problem = stream.worker.problem()
+    assert problem is not None
+    assert (problem.sentence, problem.since_ms) == ("The object cannot be written: the disk is full.", NOON * 1000)
 
     stream.clock[0] += 1
     stream.worker.step(everything=False)
@@ -215,6 +220,9 @@ def test_a_store_that_refuses_keeps_the_records_and_tries_again(make: Make, monk
     stream.clock[0] += 120
     stream.worker.step(everything=False)
     assert stream.rows() == ["kept"]
+    assert stream.worker.problem() is None
+    (over,) = [record for record in caplog.records if "again" in record.message and record.levelname == "WARNING"]
+    assert over.message == "Objects for rows / login / 2026 / 11 / 24 are stored again."
 
 
 def test_a_crash_between_store_and_buffer_repeats_the_object_under_its_key(

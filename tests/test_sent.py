@@ -105,7 +105,7 @@ def test_a_file_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_a_spool_tells_what_waits_and_what_was_sent_and_kept(tmp_path: Path) -> None:
-    """What the endpoint refused was never accepted."""
+    """And what the endpoint refused, with its reason."""
     bodies = [event(f"e{n}") for n in range(4)]
     lines = [encode_line(1, body) for body in bodies]
     segment = tmp_path / "20260921T000000.000000Z-1-aaaa.events"
@@ -116,6 +116,7 @@ def test_a_spool_tells_what_waits_and_what_was_sent_and_kept(tmp_path: Path) -> 
     write_dead_letters(tmp_path, [(Line(0, 1, 1, bodies[2]), "no")], datetime.now(UTC), ["2026-09-21T00:00:00Z"])
 
     assert list(read_sent(tmp_path)) == [
+        Sent("e2", digest(bodies[2]), refused="no"),
         Sent("e0", digest(bodies[0])),
         Sent("e1", digest(bodies[1])),
         Sent("e3", digest(bodies[3]), None, waits=True),

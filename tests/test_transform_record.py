@@ -98,6 +98,15 @@ def test_packed_events(ids: list[str | None], envelopes: bool, newline: str) -> 
         assert len(set(without)) == len(without)
 
 
+@pytest.mark.parametrize("around", ["{}\n", "{}\r\n", " {}\n\n", "{} ", "{}\n{}\r\n"], ids=repr)
+def test_white_space_that_ends_a_record_is_not_of_the_event(around: str) -> None:
+    """A producer that ends each record with a newline finds the bytes that it knows in `raw`."""
+    body = line(id="e").decode()
+    for row in rows(around.replace("{}", body).encode()):
+        assert row["raw"] == body
+        assert row["raw_sha256"] == sha256(body.encode()).hexdigest()
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [

@@ -170,7 +170,9 @@ def _print_survey(found: "Survey") -> None:
     if not found.kinds:
         out.print("Nothing failed that is selected.")
         return
-    table = Table("day", "type", "code", title="Failed records", title_justify="left")
+    table = Table("day", title="Failed records", title_justify="left")
+    for name in ("type", "code"):
+        table.add_column(name, overflow="fold")  # cut off, a code cannot be given to --code
     for name in ("records", "events", "open", "refused"):
         table.add_column(name, justify="right")
     table.add_column("the first: what was said; its event")

@@ -36,6 +36,7 @@ _MEANING = {
     "pending": "not delivered yet",
     "failed": "under the error prefix: auditlake redrive",
     "conflicting": "one id, other bytes than were sent",
+    "refused": "refused by the endpoint for good: a dead letter in the spool",
     "missing": "nowhere",
 }
 
@@ -76,10 +77,10 @@ def reconcile(
     ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say of every event that was sent in which state it is; exit 0 only if none is missing or conflicting.
+    """Say of every event that was sent in which state it is; exit 0 only if none is missing, refused or conflicting.
 
-    Exit 3 if one is, or if a line of what was sent cannot be read; 1 if it cannot look. Failed and pending events are
-    not lost, and do not change the exit code.
+    Exit 3 if one is, or if a line of what was sent cannot be read; 1 if it cannot look. Failed, pending and duplicated
+    events are not lost, and do not change the exit code.
     """
     from auditlake.mapping import load_mapping
     from auditlake.reconcile import Reconciliation
@@ -144,7 +145,7 @@ def _look_at_errors(both: "Reconciliation", place: Place) -> None:
 
 def _look_on_aws(both: "Reconciliation", place: Place, athena: "Athena", since: str | None) -> None:
     """Look into the bucket's error prefix and, by Athena, into the table; what Firehose holds nobody can see."""
-    from auditlake.evidence import MAX_LISTED_IDS, table_evidence
+    from auditlake.evidence import MAX_LISTED_IDS, stripped_rows, table_evidence
     from auditlake.selection import selection
 
     since_ms = selection(since=since).since_ms
@@ -152,6 +153,9 @@ def _look_on_aws(both: "Reconciliation", place: Place, athena: "Athena", since: 
     ids = both.ids(count=MAX_LISTED_IDS) if both.lines <= MAX_LISTED_IDS else None
     with err.status(f"asking Athena's workgroup {athena.workgroup}"):
         both.find(table_evidence(athena, place.plan.table, ids, since_ms))
+        if differing := both.differing(MAX_LISTED_IDS + 1):
+            listed = differing if len(differing) <= MAX_LISTED_IDS else None
+            both.stripped(stripped_rows(athena, place.plan.table, listed))
 
 
 def _athena(place: Place, endpoint: str | None, region: str | None, workgroup: str, output: str | None) -> "Athena":
@@ -186,7 +190,7 @@ def _print(both: "Reconciliation", report: "Report", listed: "State | None", *, 
         table.add_column("events", justify="right")
         table.add_column("which is")
         for name, meaning in _MEANING.items():
-            table.add_row(name.replace("_", " "), f"{report.states[_known(name)]:,}", meaning)
+            table.add_row(name, f"{report.states[_known(name)]:,}", meaning)
         out.print(table)
     for problem in report.problems:
         err.print(Text(visible(problem)), soft_wrap=True)
@@ -223,7 +227,8 @@ def _sentences(report: "Report") -> list[str]:
         said.append(f"{report.redriven:,} of the failed were put again by the ledger, and are not in the table (yet).")
     if report.states[State.CONFLICTING]:
         said.append(
-            "Conflicting ids: auditlake reconcile ... --list conflicting; their rows: the view conflicting_events."
+            "Conflicting ids: auditlake reconcile ... --list conflicting; what is there of one: auditlake explain ID. "
+            "The view conflicting_events holds those of them that have several rows that differ."
         )
     if report.states[State.MISSING]:
         said.append("Missing ids: auditlake reconcile ... --list missing; send these events again, with the same ids.")

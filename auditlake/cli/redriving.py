@@ -46,6 +46,10 @@ from auditlake.errors import RedriveError
 if TYPE_CHECKING:
     from auditlake.redrive import Summary, Target
     from auditlake.repair import Repair
+    from auditlake.send import Interrupt
+
+WAIT_NOTE_S = 5
+"""How often it is said that a command of --through is waited for."""
 
 
 @app.command(epilog="Example: auditlake redrive --type processing-failed --since 2026-11-24 --yes")
@@ -63,6 +67,9 @@ def redrive(
         str | None,
         typer.Option(help="Pipe the events through this shell command, NDJSON in and out, e.g. \"jq -c '.v = 2'\"."),
     ] = None,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds that the command of --through may take for a batch of 500.", min=0.1)
+    ] = 60.0,
     mapping: MapOption = None,
     unchecked: Annotated[
         bool, typer.Option("--unchecked", help="Put also what this version's transform would refuse again.")
@@ -93,7 +100,8 @@ def redrive(
 
     if yes and dry_run:
         raise RedriveError("--yes and --dry-run exclude each other; give one of them.")
-    repair = _repair(mapping, through)
+    interrupt = Interrupt()
+    repair = _repair(mapping, through, timeout, interrupt)
     selected = selection(types, codes, event_types, event_ids, since, until)
     place = open_place(data, plan, bucket, endpoint, region, ledger)
     target = _target(place, bucket, stream, endpoint, region, url, token) if yes else None
@@ -101,7 +109,7 @@ def redrive(
         objects = [found for found in place.store.objects() if selected.takes_object(found)]
     what = "putting again" if yes else "looking"
     with (
-        Interrupt() as interrupt,
+        interrupt,
         open_ledger(place.ledger) if yes else read_ledger(place.ledger) as opened,
         progress(err, objects, what) as advance,
     ):
@@ -115,14 +123,7 @@ def redrive(
             stop=lambda: interrupt.requested,
             advance=advance,
         )
-        try:
-            summary = put_again(place.store, objects, selected, opened, doing)
-        except RedriveError as error:
-            # Ctrl-C ends the command of --through as well; that is no fault of it.
-            if not interrupt.requested:
-                raise
-            err.print(f"Interrupted: {error}", markup=False, soft_wrap=True)
-            raise typer.Exit(INTERRUPTED) from None
+        summary = put_again(place.store, objects, selected, opened, doing)
     if as_json:
         print_json(_summary_content(summary, yes))
     else:
@@ -130,7 +131,7 @@ def redrive(
     raise typer.Exit(INTERRUPTED if summary.interrupted else OPEN if summary.staying else 0)
 
 
-def _repair(mapping: str | None, through: str | None) -> "Repair | None":
+def _repair(mapping: str | None, through: str | None, timeout: float, interrupt: "Interrupt") -> "Repair | None":
     from auditlake.mapping import load_mapping
     from auditlake.repair import by_command, by_mapping
 
@@ -138,7 +139,17 @@ def _repair(mapping: str | None, through: str | None) -> "Repair | None":
         raise RedriveError("--map and --through exclude each other; give one of them.")
     if mapping:
         return by_mapping(load_mapping(mapping))
-    return by_command(through) if through else None
+    if through is None:
+        return None
+    return by_command(through, timeout, lambda: interrupt.requested, lambda seconds: _tell_wait(seconds, timeout))
+
+
+def _tell_wait(seconds: float, timeout: float) -> None:
+    """Say that the command of --through is waited for, now and then."""
+    if round(seconds) % WAIT_NOTE_S == 0:
+        err.print(
+            f"Waiting for the command of --through: {seconds:.0f} s of {timeout:g} s for this batch.", soft_wrap=True
+        )
 
 
 def _target(
@@ -216,6 +227,8 @@ def _closing(summary: "Summary", put: bool, ledger: Path) -> Iterator[str]:
     repaired = f", {summary.repaired:,} of them repaired" if summary.repaired else ""
     already = f" {summary.already:,} were put before." if summary.already else ""
     if not put:
+        if summary.interrupted:
+            yield "Interrupted: not all was looked at."
         yield f"{summary.ready:,} of {summary.events:,} events would be put{repaired}.{already} Nothing was put."
         if summary.ready:
             yield "To put them: the same command with --yes."

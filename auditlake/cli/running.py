@@ -167,6 +167,12 @@ def _watch_status(current: dict[str, Any], url: str, token: str | None, as_json:
             current = control.get_status(url, token)
 
 
+def _ago(epoch_ms: int) -> str:
+    from auditlake.runtime.recovery import age
+
+    return age(int(time.time() * 1000) - epoch_ms)
+
+
 def _status_view(current: dict[str, Any]) -> Group:
     stored, waiting = current["stored"], current["waiting"]
     totals = Table(title=f"Delivery stream {current['stream']}", show_header=False, title_justify="left")
@@ -182,13 +188,19 @@ def _status_view(current: dict[str, Any]) -> Group:
     if current["dropped"]:
         totals.add_row("dropped by the transform", f"{current['dropped']:,} records", "")
     if current["damaged"]:
-        totals.add_row("damaged on the disk", f"{current['damaged']:,} records", "their bytes are kept in damaged/")
+        totals.add_row("damaged on the disk", f"{current['damaged']:,} records", "the log of the start says where")
+    journal = current["journal"]
+    totals.add_row("journal on the disk", f"{journal['files']:,} files", f"{journal['bytes']:,} bytes")
+    if current["oldest_undelivered_ms"] is not None:
+        totals.add_row("oldest undelivered record", _ago(current["oldest_undelivered_ms"]), "")
     totals.add_row(
         "share of audit type other",
         f"{current['other_share']:.1%}",
         "its event types: auditlake query --saved types_in_other",
     )
-    views: list[Table | Text] = [totals, *(Text(sentence) for sentence in current["recovered"])]
+    problem = current["problem"]
+    troubles = [Text(f"{problem['sentence']} It is so for {_ago(problem['since_ms'])}.", "bold red")] if problem else []
+    views: list[Table | Text] = [*troubles, totals, *(Text(sentence) for sentence in current["recovered"])]
     if current["partitions"]:
         partitions = Table(title="Stored rows by partition", title_justify="left")
         names = list(current["partitions"][0])
@@ -252,6 +264,13 @@ def _print_explanation(explanation: dict[str, Any]) -> None:
         f"{scanned['table_objects']:,} objects of the table ({scanned['table_bytes_read']:,} bytes read).",
         soft_wrap=True,
     )
+    if scanned["damaged_records"]:
+        err.print(
+            f"{scanned['damaged_records']:,} accepted records are damaged on the disk; this may be in one of them "
+            f"(files {', '.join(scanned['damaged_files']) or 'that are gone'}).",
+            soft_wrap=True,
+            markup=False,
+        )
     if not explanation["found"] and scanned["dropped_records"]:
         err.print(
             f"The transform has dropped {scanned['dropped_records']:,} records, of which nothing is kept: it may have "

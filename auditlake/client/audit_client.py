@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from auditlake.client.clock import Clock
-from auditlake.client.event import Members, encode_event
+from auditlake.client.event import Members, by_name, encode_event
 from auditlake.client.line import encode_line
 from auditlake.client.operation import Operation
 from auditlake.client.segment import fork_guard
@@ -100,6 +100,7 @@ class AuditClient:
         _open_clients.add(self)
         self._background.start()
 
+    @by_name
     def record(
         self,
         *,
@@ -133,7 +134,7 @@ class AuditClient:
             extra: members of your own, beside those.
 
         Raises:
-            EventError: something is missing, or is nothing that JSON holds.
+            EventError: an argument is missing or not known, or is nothing that JSON holds.
             SpoolError: the spool cannot be written; the event is not recorded. SpoolFullError when it is full.
         """
         now = self._clock.now()
@@ -162,15 +163,17 @@ class AuditClient:
             partial(self.record, **event),  # type: ignore[arg-type]  # record checks them
         )
 
+    @by_name
     def operation(
         self, *, event_type: str, actor: str | Members | Callable[..., str | Members], **event: object
     ) -> Operation:
         """Return a context manager and decorator that records one event when the operation ends, with its outcome.
 
         `action.status` is `success`, or `failure` when an exception leaves it, whose class is `metadata.error`; the
-        exception goes on. As a decorator, of a coroutine function too, `actor` may be a function of the arguments.
+        exception goes on, whatever recording does. As a decorator, of a coroutine function too, `actor` may be a
+        function of the arguments. Raises EventError for what cannot be recorded, before any work is done.
         """
-        return Operation(self, event_type, actor, event)
+        return Operation(self, {"event_type": event_type, "actor": actor, **event})
 
     def flush(self, timeout_s: float | None = None) -> bool:
         """Return when all that this process recorded is accepted or refused; False when the time is over before."""

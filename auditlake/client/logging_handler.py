@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from auditlake.client.event import check_names
 from auditlake.errors import EventError
 
 if TYPE_CHECKING:
@@ -32,7 +33,10 @@ class AuditHandler(logging.Handler):
             return
         audit = getattr(record, "audit", None)
         if audit is not None:
-            self._record(record, audit)
+            try:
+                self._record(record, audit)
+            except EventError as error:
+                raise EventError(f"extra['audit']: {error}") from None
         elif self._actor is not None:
             try:
                 self._record(record, {"event_type": "log", "actor": self._actor})
@@ -41,13 +45,17 @@ class AuditHandler(logging.Handler):
 
     def _record(self, record: logging.LogRecord, audit: object) -> None:
         if not isinstance(audit, Mapping):
-            raise EventError(f"extra['audit']: expected the arguments of record, got {audit!r}.")
+            raise EventError(f"expected the arguments of record, got {audit!r}.")
+        check_names("", audit)
+        own = audit.get("metadata")
+        if own is not None and not isinstance(own, Mapping):
+            raise EventError(f"metadata: expected a mapping of its members, got {own!r}.")
         metadata = {"message": record.getMessage(), "logger": record.name, "level": record.levelname}
         if record.exc_info and record.exc_info[0] is not None:
             metadata["error"] = record.exc_info[0].__qualname__
         event = {
             "timestamp": datetime.fromtimestamp(record.created, UTC),
             **audit,
-            "metadata": {**metadata, **(audit.get("metadata") or {})},
+            "metadata": {**metadata, **(own or {})},
         }
         self._client.record(**event)

@@ -11,7 +11,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,12 +20,14 @@ from pathlib import Path
 from auditlake.directories import make_directories
 from auditlake.errors import StoreError
 from auditlake.runtime import index as index_file
+from auditlake.runtime.damage import DAMAGED, cut_off_sentence, lost_sentence
 from auditlake.runtime.destination import Destination
 from auditlake.runtime.index import Accepted, Buffered, Delivery, Index, IndexDamagedError
-from auditlake.runtime.journal import Journal, keep_aside, open_journal
+from auditlake.runtime.journal import Journal, JournalSize, keep_aside, open_journal
 from auditlake.runtime.journal_format import FileHeader, Record
-from auditlake.runtime.journal_scan import CutOff, Damaged, first_header, journal_directory, read_journal, scan
+from auditlake.runtime.journal_scan import Damaged, first_header, journal_directory, read_journal, scan
 from auditlake.runtime.levels import Level, Levels, Waiting
+from auditlake.runtime.problems import Problem, Problems
 from auditlake.runtime.recovery import Recovery
 from auditlake.runtime.seq_ranges import SeqRanges
 
@@ -34,8 +36,8 @@ MAX_SHARED_BYTES = 8 * 1024 * 1024
 """How many waiting requests and bytes share one sync at most, so that the first of them does not wait without end."""
 CLOSE_S = 10
 """How long a close waits for a disk that does not answer."""
-DAMAGED = "damaged"
-"""The folder beside the buffer where damaged files are kept."""
+LARGE_JOURNAL_BYTES = 1024**3
+"""From this size on a journal of which little waits is told in the log."""
 
 logger = logging.getLogger("auditlake")
 
@@ -50,15 +52,17 @@ class _Job:
 class Buffer:
     """The buffer; accepting happens in its own thread, in the order of arrival, and one thread takes records out."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         """Open or make the buffer whose index is at `path`, and recover what the last process left.
 
-        Raises StoreError when it cannot be opened, or is no buffer.
+        `clock` gives the epoch time in seconds. Raises StoreError when it cannot be opened, or is no buffer.
         """
         self._kept_aside = path.parent / DAMAGED
+        self._problems = Problems(clock)
+        self._is_large = False
         with contextlib.ExitStack() as opened:
             try:
-                directory = journal_directory(path)
+                self._directory = directory = journal_directory(path)
                 make_directories(directory)
                 header = first_header(directory)
                 self._index, problems = _open_index(path, header)
@@ -69,13 +73,12 @@ class Buffer:
                 self._levels = Levels(self._index, self._journal)
                 cleared = self._clear()
             except OSError as error:
-                raise StoreError(f"The buffer {path} cannot be opened: {error.strerror or error}.") from None
+                raise StoreError(_unopened(path, error)) from None
             opened.pop_all()
         is_new = header is None and not self._index.accepted().last_seq
         self.recovery = self._recovery(is_new, cleared, (*problems, *found))
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = False
-        self._refusing = False
         self._thread = threading.Thread(target=self._write, name="buffer", daemon=True)
         self._thread.start()
 
@@ -200,6 +203,14 @@ class Buffer:
             batch.append(record)
         return batch
 
+    def problem(self) -> Problem | None:
+        """Return why the last request was refused, and since when it is so; None when it was accepted."""
+        return self._problems.joined()
+
+    def journal(self) -> JournalSize:
+        """Return how much the journal takes on the disk."""
+        return self._journal.size()
+
     def levels(self) -> list[Level]:
         """Return what waits for each destination."""
         return self._levels.buffered()
@@ -257,15 +268,7 @@ class Buffer:
             ranges.add(one.first, one.last)
             self._index.write(lambda connection, ranges=ranges, lost=lost: _put_lost(connection, ranges, lost))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
             self._index.answered = ranges
-            where = (
-                f"their {one.length} bytes at offset {one.offset} of {one.file} are kept in {self._kept_aside}"
-                if one.length
-                else f"{one.file} does not hold them"
-            )
-            sentences.append(
-                f"The journal is damaged: {lost:,} accepted records, numbers {one.first} to {one.last}, cannot be "
-                f"read; {where}."
-            )
+            sentences.append(lost_sentence(one, lost, self._directory, self._kept_aside))
         return sentences
 
     def _leave_out(self, refused: Iterable[Damaged]) -> None:
@@ -292,7 +295,23 @@ class Buffer:
             return 0
         if cleared and self._journal.files:
             self._index.answered.forget_below(self._journal.files[0].header.first)
+        self._tell_size()
         return cleared
+
+    def _tell_size(self) -> None:
+        """Warn, once, of a journal that is large though most of it is delivered: its files go in their order only."""
+        size = self._journal.size()
+        waiting = self._levels.waiting()[1] + sum(level.bytes for level in self._levels.buffered())
+        was_large, self._is_large = self._is_large, size.bytes > max(LARGE_JOURNAL_BYTES, 2 * waiting)
+        if self._is_large and not was_large:
+            logger.warning(
+                "The journal takes %s bytes in %s files, of which %s bytes of records wait: a file goes only after "
+                "those before it, and %s holds a record that is not delivered. `auditlake status` shows what waits.",
+                f"{size.bytes:,}",
+                f"{size.files:,}",
+                f"{waiting:,}",
+                self._journal.files[0].path,
+            )
 
     def _open_journal(self, directory: Path) -> tuple[Journal, list[str]]:
         noted = self._index.accepted()
@@ -308,7 +327,7 @@ class Buffer:
             first = next((first for first, _ in self._index.answered), 1)
             scanned.damaged.append(Damaged(first, noted.last_seq, directory.name, 0, 0))
         sentences = self._give_up(scanned.damaged)
-        sentences += [_told(one, self._kept_aside) for one in scanned.cut_off]
+        sentences += [cut_off_sentence(one, directory, self._kept_aside) for one in scanned.cut_off]
         for sentence in sentences:
             logger.error("%s", sentence)
         return journal, sentences
@@ -354,15 +373,13 @@ class Buffer:
             sequence = iter(self._journal.append(records))
         except Exception as error:  # noqa: BLE001 - whatever failed, every waiting request must hear of it
             told = error if isinstance(error, StoreError) else StoreError(f"The buffer could not be written: {error}.")
-            if not self._refusing:
+            if self._problems.begin("accept", str(told)):
                 logger.error("%s It is told again when records are accepted.", told)
-            self._refusing = True
             for job in jobs:
                 job.done.set_exception(told)
             return
-        if self._refusing:
-            logger.error("Records are accepted again.")
-        self._refusing = False
+        if self._problems.end("accept"):
+            logger.warning("Records are accepted again.")
         self._levels.add_waiting(len(records), sum(len(data) for _, data in records))
         for job in jobs:
             job.done.set_result([next(sequence) for _ in job.records])
@@ -409,15 +426,16 @@ def _open_index(path: Path, known: FileHeader | None) -> tuple[Index, list[str]]
     return index, []
 
 
+def _unopened(path: Path, error: OSError) -> str:
+    why = error.strerror or str(error)
+    if error.filename is None or not str(error.filename).endswith(".journal"):
+        return f"The buffer {path} cannot be opened: {why}."
+    return (
+        f"The buffer {path} cannot be opened: {error.filename} cannot be read: {why}. Start again when the disk "
+        "reads it, or move that file aside: the others are then delivered, and what it held is told as damaged."
+    )
+
+
 def _put_lost(connection: sqlite3.Connection, ranges: SeqRanges, lost: int) -> None:
     index_file.put_answered(connection, ranges)
     index_file.count(connection, {"damaged.records": lost})
-
-
-def _told(one: CutOff, kept_aside: Path) -> str:
-    if one.cut_short:
-        return f"The last record of {one.file} was not written to its end, so it was not acknowledged; it is cut off."
-    return (
-        f"The last {one.length} bytes of {one.file} are no whole record: they were not acknowledged, or are damaged; "
-        f"they are kept in {kept_aside}."
-    )

@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 from urllib.parse import parse_qsl
 
 from auditlake.errors import AuditlakeError, StoreError
@@ -15,9 +16,16 @@ from auditlake.runtime.metrics import CONTENT_TYPE, metrics
 from auditlake.runtime.plan import Plan
 from auditlake.runtime.status import failed_records, status
 from auditlake.runtime.stream import StreamWorker
+from auditlake.runtime.threads import Threads
 
 CONTROL = "/_auditlake/"
 """Below this path the runtime itself answers; the plan's API has no such path."""
+
+
+LOOKS = 2
+"""How many looks (status, metrics, explain) run side by side."""
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Control:
@@ -37,6 +45,11 @@ class Control:
         self._buffer, self._worker = parts
         self._authentication = authentication
         self._clock = clock
+        self._threads = Threads(LOOKS, "control")
+
+    def close(self) -> None:
+        """End the threads that look, which nobody waits for."""
+        self._threads.shutdown()
 
     def refusal(self, request: Request) -> Response | None:
         """Refuse a request without the token, where there is one; looks at the head alone."""
@@ -54,18 +67,23 @@ class Control:
     async def _answer(self, request: Request) -> Response:
         match (request.method, request.path.removeprefix(CONTROL)):
             case ("GET", "status"):
-                return json_response(200, await asyncio.to_thread(status, self._plan, self._buffer))
+                problem = self._worker.problem()
+                return json_response(200, await self._look(status, self._plan, self._buffer, problem))
             case ("POST", "flush"):
                 return await self._flush()
             case ("GET", "metrics" | "/metrics"):
                 now_ms = int(self._clock() * 1000)
-                text = await asyncio.to_thread(metrics, self._plan.stream.name, self._buffer, self._worker, now_ms)
+                text = await self._look(metrics, self._plan.stream.name, self._buffer, self._worker, now_ms)
                 return Response(200, text, {"content-type": CONTENT_TYPE})
             case ("GET", "explain"):
                 return await self._explain(dict(parse_qsl(request.query)).get("event_id", ""))
             case _:
                 detail = "The runtime knows GET status, metrics and explain and POST flush here."
                 return json_response(404, {"detail": detail})
+
+    async def _look(self, function: Callable[P, T], /, *arguments: P.args, **named: P.kwargs) -> T:
+        """Call what reads disks in a thread of the control's own: however long it takes, no request waits for it."""
+        return await asyncio.wrap_future(self._threads.submit(function, *arguments, **named))
 
     async def _flush(self) -> Response:
         before = failed_records(self._buffer)
@@ -78,7 +96,7 @@ class Control:
         if not event_id:
             return json_response(400, {"detail": "Say which event: explain?event_id=ID."})
         try:
-            explanation = await asyncio.to_thread(explain, self._data, self._plan, event_id)
+            explanation = await self._look(explain, self._data, self._plan, event_id)
         except AuditlakeError as error:
             return json_response(503, {"detail": str(error)})
         return json_response(200, explanation.content())

@@ -16,6 +16,7 @@ from auditlake.errors import PlanError, StoreError
 from auditlake.runtime import vtl
 from auditlake.runtime.exchange import GatewayError, Operation, Request, Response, parameters
 from auditlake.runtime.function import FunctionError, Invocable
+from auditlake.runtime.threads import Threads
 
 MAX_TIMEOUT_MS = 29_000
 """How long API Gateway waits for an integration at most, and unless it says less (F1, documented)."""
@@ -273,6 +274,8 @@ class LambdaIntegration:
         self._free: asyncio.Queue[Invocable] = asyncio.Queue()
         for process in processes:
             self._free.put_nowait(process)
+        # A thread for each process: what else waits for a disk must not use up an invocation's time.
+        self._threads = Threads(len(processes), "invocations")
         self._binary_media_types = binary_media_types
         self._limit_s = limit_s
         self._stage_variables = stage_variables
@@ -295,7 +298,7 @@ class LambdaIntegration:
         except TimeoutError:
             raise GatewayError("INTEGRATION_TIMEOUT", "Endpoint request timed out") from None
         try:
-            answer = await asyncio.to_thread(process.invoke, event, max(0.001, deadline - time.monotonic()))
+            answer = await asyncio.wrap_future(self._threads.submit(_invoke, process, event, deadline))
         except OSError as error:
             # No process can be started, e.g. without a free descriptor; what a running one does is its own answer.
             raise StoreError(
@@ -309,6 +312,10 @@ class LambdaIntegration:
         if answer.kind == "timeout":
             raise GatewayError("INTEGRATION_TIMEOUT", "Endpoint request timed out")
         raise _bad_gateway()
+
+    def close(self) -> None:
+        """End the threads that invoke."""
+        self._threads.shutdown()
 
     def _event(self, request: Request, context: Mapping[str, Any]) -> dict[str, Any]:
         """Build the proxy event of a REST API (payload 1.0)."""
@@ -328,6 +335,11 @@ class LambdaIntegration:
             # Text that is not UTF-8 cannot travel as a string; base64 keeps its bytes for the function to refuse.
             **_body(request.body, binary),
         }
+
+
+def _invoke(process: Invocable, event: bytes, deadline: float) -> bytes | FunctionError:
+    """Invoke with the time that is left when it begins; `deadline` is in seconds of the monotonic clock."""
+    return process.invoke(event, max(0.001, deadline - time.monotonic()))
 
 
 def _body(body: bytes, binary: bool) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import msgspec
 
 from auditlake.errors import QueryError, StoreError
 from auditlake.runtime.buffer import record_id, unanswered_records
+from auditlake.runtime.damage import damage
 from auditlake.runtime.object_key import BUCKET_AREA
 from auditlake.runtime.plan import Plan
 from auditlake.runtime.query import run_query
@@ -62,6 +63,8 @@ class Scanned:
     """What was looked through; objects behind an S3 endpoint are not (`objects_read` is false).
 
     `dropped_records` is how many the transform has dropped since the buffer was made: of those nothing is kept (B4).
+    Where nothing was found, `damaged_records` is how many accepted records cannot be read any more, and `damaged_files`
+    where their bytes are.
     """
 
     objects_in: str
@@ -72,6 +75,8 @@ class Scanned:
     error_objects: int
     table_objects: int
     table_bytes_read: int
+    damaged_records: int = 0
+    damaged_files: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,8 @@ def explain(data: Path, plan: Plan, event_id: str) -> Explanation:
                 stored = _look_into_objects(data, plan, event_id)
                 # Records move on while the objects are read: what has moved may have been missed, or found twice.
                 if _look_into_buffer(path, connection, plan, event_id).found == buffered.found:
-                    return _explanation(event_id, data, buffered, stored)
+                    explanation = _explanation(event_id, data, buffered, stored)
+                    return explanation if explanation.found else _with_damage(explanation, path, connection)
     except (sqlite3.Error, OSError) as error:
         raise StoreError(f"The buffer {path} cannot be read: {error}.") from None
     raise StoreError(f"The event {event_id} moved on at each of {MAX_LOOKS} looks; look again.")
@@ -180,6 +186,13 @@ def _explanation(event_id: str, data: Path, buffered: _Look, stored: _Look) -> E
         table_bytes_read=stored.table_bytes_read,
     )
     return Explanation(event_id, [*buffered.found, *stored.found], scanned)
+
+
+def _with_damage(explanation: Explanation, path: Path, connection: sqlite3.Connection) -> Explanation:
+    """Add what of the buffer cannot be read: an event that is nowhere else may be there."""
+    found = damage(path, connection)
+    scanned = replace(explanation.scanned, damaged_records=found.records, damaged_files=found.files)
+    return replace(explanation, scanned=scanned)
 
 
 def _look_into_buffer(path: Path, connection: sqlite3.Connection, plan: Plan, event_id: str) -> _Look:

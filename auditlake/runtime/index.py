@@ -331,6 +331,15 @@ def note_accepted(connection: sqlite3.Connection, accepted: Accepted) -> None:
     _set_meta(connection, "accepted", " ".join(map(str, (*members, _crc(*members)))))
 
 
+def accepted_in(connection: sqlite3.Connection) -> int:
+    """Return the newest sequence number that an index has noted as accepted, for who only reads it; 0 for none."""
+    noted = connection.execute("SELECT value FROM meta WHERE key = 'accepted'").fetchone()
+    try:
+        return _accepted(noted[0] if noted else None).last_seq
+    except (IndexDamagedError, ValueError, TypeError):
+        return 0
+
+
 def _accepted(noted: str | None) -> Accepted:
     if noted is None:
         return Accepted()

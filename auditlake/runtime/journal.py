@@ -62,6 +62,14 @@ class _Head:
     file: JournalFile
 
 
+@dataclass(frozen=True)
+class JournalSize:
+    """How many files a journal has, and their bytes."""
+
+    files: int
+    bytes: int
+
+
 @dataclass
 class Journal:
     """The files of one buffer; one thread appends, any may read. Make it by `open_journal`."""
@@ -124,6 +132,11 @@ class Journal:
         with self._lock:
             return self.files[-1].last if self.files else 0
 
+    def size(self) -> JournalSize:
+        """Return what the files take on the disk."""
+        with self._lock:
+            return JournalSize(len(self.files), sum(file.end for file in self.files))
+
     def read(
         self, after: int, is_done: Callable[[int, int], bool] = lambda _first, _last: False, *, remember: bool = False
     ) -> Iterator[Record | Damaged]:
@@ -180,6 +193,9 @@ class Journal:
 
     def _begin(self) -> _Head:
         """Make the file for the records to come; it and its name are durable once its first records are."""
+        # A file that could be neither begun nor removed keeps its name: its number is left out, not waited for.
+        while (self.directory / f"{self.next_seq:020d}.journal").exists():
+            self.next_seq += 1
         header = FileHeader(
             self.buffer_id,
             secrets.token_bytes(8),

@@ -1,5 +1,6 @@
 """What a journal's files hold, read as they are on the disk: records, damage, and what was not written to its end."""
 
+import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -122,8 +123,18 @@ def read_journal(directory: Path) -> Iterator[Record]:
 
 
 def _header_of(path: Path) -> FileHeader | None:
-    with path.open("rb") as file:
+    with _naming(path), path.open("rb") as file:
         return decode_header(file.read(HEADER_BYTES))
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Have an error of the disk name the file: a failed read, unlike a failed open, does not."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 def _scan_file(path: Path, header: FileHeader, upto: int, scanned: Scanned, *, is_known: bool) -> JournalFile:
@@ -155,7 +166,7 @@ def read_file(
     """
     expected = file.header.first if expected is None else expected
     unread: Unreadable | None = None
-    with file.path.open("rb", buffering=_READ_AHEAD_BYTES) as opened:
+    with _naming(file.path), file.path.open("rb", buffering=_READ_AHEAD_BYTES) as opened:
         for one in read_records(opened, file.header.salt, offset, file.end):
             if isinstance(one, Unreadable):
                 unread = one if unread is None else Unreadable(unread.offset, one.offset + one.length - unread.offset)

@@ -66,6 +66,8 @@ class _Stream(Collector):
             yield family
         yield from self._summaries(counters)
         yield from self._gauges()
+        yield from self._troubles()
+        yield self._damaged(counters)
         yield self._rows(counters)
         yield self._failed(counters)
         yield from self._buffers()
@@ -112,6 +114,24 @@ class _Stream(Collector):
             family = GaugeMetricFamily(_name(name), _help(name, help_text), labels=["DeliveryStreamName"])
             family.add_metric(self._labels, value)
             yield family
+
+    def _troubles(self) -> Iterator[Metric]:
+        journal = self._buffer.journal()
+        for name, value, help_text in (
+            ("refusing", int(self._buffer.problem() is not None), "1 when the last request could not be written."),
+            ("delivery_failing", int(self._worker.problem() is not None), "1 while a store or the buffer fails."),
+            ("journal_bytes", journal.bytes, "Bytes of the journal on the disk."),
+            ("journal_files", journal.files, "Files of the journal on the disk."),
+        ):
+            family = GaugeMetricFamily(f"auditlake_{name}", help_text, labels=["DeliveryStreamName"])
+            family.add_metric(self._labels, value)
+            yield family
+
+    def _damaged(self, counters: Mapping[str, int]) -> Metric:
+        help_text = "Accepted records that cannot be read from the disk any more."
+        family = CounterMetricFamily("auditlake_damaged_records", help_text, labels=["DeliveryStreamName"])
+        family.add_metric(self._labels, counters.get("damaged.records", 0))
+        return family
 
     def _rows(self, counters: Mapping[str, int]) -> Metric:
         help_text = "Rows in the objects that were stored; a record may hold several."

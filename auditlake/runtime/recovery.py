@@ -37,12 +37,10 @@ class Recovery:
         if self.buffered:
             parts.append(f"{_records(self.buffered)} for {_count(self.destinations, 'object')}")
         begun = f"; {_count(self.begun, 'object')} being stored then will get the same key again" if self.begun else ""
-        age = (
-            ""
-            if self.oldest_arrival_ms is None
-            else f", the oldest for {_age(self.opened_ms - self.oldest_arrival_ms)}"
+        oldest = (
+            "" if self.oldest_arrival_ms is None else f", the oldest for {age(self.opened_ms - self.oldest_arrival_ms)}"
         )
-        return f"{stop}; recovered from the buffer: {' and '.join(parts)} waiting{age}{begun}."
+        return f"{stop}; recovered from the buffer: {' and '.join(parts)} waiting{oldest}{begun}."
 
 
 def _records(count: int) -> str:
@@ -53,7 +51,8 @@ def _count(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def _age(milliseconds: int) -> str:
+def age(milliseconds: int) -> str:
+    """Return a length of time in words, in its largest unit that it has two of."""
     seconds = max(0, milliseconds) // 1000
     for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
         if seconds >= 2 * length:

@@ -1,22 +1,28 @@
 """How full the buffers are, what was delivered, what failed."""
 
 from collections import Counter
+from dataclasses import asdict
 from typing import Any
 
 from auditlake.runtime.buffer import Buffer
 from auditlake.runtime.destination import parse_destination
 from auditlake.runtime.plan import Plan
+from auditlake.runtime.problems import Problem, join
 
 
-def status(plan: Plan, buffer: Buffer) -> dict[str, Any]:
+def status(plan: Plan, buffer: Buffer, delivery: Problem | None = None) -> dict[str, Any]:
     """Return the state of a running stream as JSON values; sizes in bytes, times in epoch ms (UTC).
 
     `recovered` says what was found when the buffer was opened; `damaged` counts the accepted records
-    that cannot be read any more.
+    that cannot be read any more. `problem` is what fails now: why requests are refused, and what keeps records from
+    being delivered, which is given as `delivery`.
     `other_share` is the share of stored rows whose first partition key is `other`: event types that are not listed.
     """
     counters = buffer.counters()
     waiting = buffer.waiting()
+    oldest = [level.oldest_arrival_ms for level in buffer.levels()]
+    oldest += [waiting.oldest_arrival_ms] if waiting.oldest_arrival_ms is not None else []
+    problem = join(buffer.problem(), delivery)
     names = [key.name for key in plan.table.partition_keys]
     rows = {name: count for name, count in counters.items() if name.startswith("rows:")}
     partitions = [
@@ -28,6 +34,7 @@ def status(plan: Plan, buffer: Buffer) -> dict[str, Any]:
     stored = sum(by_first.values())
     return {
         "stream": plan.stream.name,
+        "problem": None if problem is None else asdict(problem),
         "accepted": {"records": counters.get("accepted.records", 0), "bytes": counters.get("accepted.bytes", 0)},
         "waiting": {
             "records": waiting.records,
@@ -43,6 +50,8 @@ def status(plan: Plan, buffer: Buffer) -> dict[str, Any]:
             }
             for level in sorted(buffer.levels(), key=lambda level: level.destination)
         ],
+        "oldest_undelivered_ms": min(oldest, default=None),
+        "journal": asdict(buffer.journal()),
         "stored": {
             "objects": counters.get("stored.objects", 0),
             "rows": counters.get("stored.rows", 0),

@@ -22,6 +22,7 @@ from auditlake.runtime.levels import Level
 from auditlake.runtime.object_writer import NOTHING, ObjectWriter, Stored
 from auditlake.runtime.placement import Placement
 from auditlake.runtime.plan import Plan
+from auditlake.runtime.problems import Problem, Problems
 from auditlake.runtime.store import Store
 from auditlake.runtime.transform import MAX_BATCH_RECORDS, MAX_INVOCATIONS, Answered, fitting, transform
 
@@ -94,6 +95,7 @@ class StreamWorker:
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="stream", daemon=True)
+        self._problems = Problems(clock)
         self.failure: str | None = None
         """Why the stream can go on only after a new start; None while it can."""
 
@@ -131,6 +133,10 @@ class StreamWorker:
                 self._finish_all(_STOPS)
         self._invokers.shutdown(wait=False, cancel_futures=True)
 
+    def problem(self) -> Problem | None:
+        """Return what keeps records from being delivered now, and since when; None when nothing does."""
+        return self._problems.joined()
+
     def active_partitions(self) -> int:
         """Return the number of partitions that hold records which are not delivered (C2)."""
         return len(self._active())
@@ -148,21 +154,24 @@ class StreamWorker:
                 flushes = list(self._flushes)
             try:
                 self._turn(flushes)
+                self._problems.end("turn")
             except BufferFailedError as error:
                 logger.critical("%s", error)
                 self.failure = str(error)
                 self._stopping.set()
             except StoreError as error:
                 logger.error("%s It is tried again in %s s.", error, RETRY_STORE_S)
+                self._problems.begin("turn", str(error))
                 self._finish(flushes, str(error))
                 self._stopping.wait(RETRY_STORE_S)
             except Exception as error:  # the thread must live: records go on arriving
                 logger.exception("The stream's step failed and is repeated; its records stay in the buffer.")
+                self._problems.begin("turn", f"The stream's step failed: {error}.")
                 self._finish(flushes, f"The stream's step failed: {error}.")
                 self._stopping.wait(RETRY_STORE_S)
         self._finish_all(self.failure or _STOPS)
 
-    def _turn(self, flushes: Sequence[_Flush]) -> None:
+    def _turn(self, flushes: Sequence[_Flush]) -> Flushed:
         """Take what was answered, ask about what is due, deliver what is due; end the flushes that are through."""
         self._take_answers()
         try:
@@ -179,6 +188,7 @@ class StreamWorker:
             flush.objects += delivered.objects
             flush.rows += delivered.rows
         self._finish(through, delivered.problem)
+        return delivered
 
     def _finish_all(self, problem: str) -> None:
         with self._lock:
@@ -193,12 +203,15 @@ class StreamWorker:
             flush.done.set_result(Flushed(flush.objects, flush.rows, problem))
 
     def step(self, everything: bool) -> Flushed:
-        """Transform and deliver what is due by size or age, or everything that was accepted until now."""
-        upto = self._buffer.newest() if everything else None
-        while self._invoke_due(upto) or self._invoked:
+        """Take turns, without the thread, until the function has answered; and, with `everything`, all is delivered."""
+        flushes = [_Flush(self._buffer.newest())] if everything else []
+        objects = rows = 0
+        while True:
+            turned = self._turn(flushes)
+            objects, rows = objects + turned.objects, rows + turned.rows
+            if not self._invoked and all(self._is_answered(flush.upto) for flush in flushes):
+                return Flushed(objects, rows, turned.problem)
             wait([invoked.answer for invoked in self._invoked], return_when=FIRST_COMPLETED)
-            self._take_answers()
-        return self._deliver_due(everything)
 
     def _invoke_due(self, upto: int | None) -> bool:
         """Ask the function about a batch if one is due by size, by age or by a flush; returns whether one was."""
@@ -279,11 +292,14 @@ class StreamWorker:
         try:
             stored = self._objects.write(destination)
             self._refused_ms.pop(destination, None)
+            if self._problems.end(destination):
+                logger.warning("Objects for %s are stored again.", destination)
         except BufferFailedError:
             raise
         except StoreError as error:
             logger.error("%s It is tried again in %s s.", error, RETRY_STORE_S)
             self._refused_ms[destination] = self._now_ms()
+            self._problems.begin(destination, str(error))
             # If the disk is full, the buffer can be as full as the store: that nothing was stored need not be counted.
             with contextlib.suppress(StoreError):
                 self._buffer.count({"deliveries.failed": 1})

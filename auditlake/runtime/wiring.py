@@ -63,6 +63,7 @@ class Runtime:
             self.store = open_store(self.location, plan.bucket.name, plan.bucket.object_lock, clock)
             self.worker = StreamWorker(plan, self.buffer, transform, self.store, clock)
             self._control = Control(plan, settings.data, (self.buffer, self.worker), self.authentication, clock)
+            opened.callback(self._control.close)
             resource = MethodResource(plan.region, plan.account_id, plan.api.name, plan.api.stage)
             self.api = ApiFront(plan.api, self._integration, resource, self.authentication, clock)
             check_handlers(self._processes)
@@ -118,7 +119,10 @@ class Runtime:
                 arn = integration["uri"].partition("/functions/")[2].removesuffix("/invocations")
                 receivers = [self._process(self.plan.function(arn)) for _ in range(RECEIVERS)]
                 media_types = self.plan.api.document.get("x-amazon-apigateway-binary-media-types", ())
-                return LambdaIntegration(receivers, media_types, timeout_s(operation), self.plan.api.stage_variables)
+                variables = self.plan.api.stage_variables
+                integration_of_it = LambdaIntegration(receivers, media_types, timeout_s(operation), variables)
+                self._opened.callback(integration_of_it.close)
+                return integration_of_it
             case other:
                 raise PlanError(
                     f"{operation.name} has an integration of type {other}; the local runtime implements aws, "

@@ -18,6 +18,8 @@ from lambda_src.transform.row import Receipt, row_json
 # Makes the ids of events that have none and came without an envelope.
 _RECORD_NAMESPACE = UUID("3f0b7a52-9f0e-5c34-8d6e-6f3d1d7f2a10")
 
+_AROUND = b" \t\r\n"
+"""White space of JSON, which may stand around a document and is no part of it."""
 _DOCUMENT = msgspec.json.Decoder(msgspec.Raw)
 
 
@@ -76,10 +78,16 @@ def record_rows(data: bytes, record_id: str, arrived_at: int, rule: PartitionRul
 
 
 def event_lines(data: bytes) -> list[bytes]:
-    """Split a record into the bytes of its events: one a line, or one event over several lines."""
+    """Split a record into the bytes of its events: one a line, or one event over several lines.
+
+    White space around an event parts it from the next; it is not of the event, or the newline with which a producer
+    ends its record would make other bytes of it than the producer knows.
+    """
     if b"\n" not in data or (not envelope.is_envelope(data) and _is_one_document(data)):
-        return [data] if data.strip() else []
-    return [line for line in data.split(b"\n") if line.strip()]
+        lines = [data]
+    else:
+        lines = data.split(b"\n")
+    return [event for line in lines if (event := line.strip(_AROUND))]
 
 
 def _is_one_document(data: bytes) -> bool:
