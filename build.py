@@ -1,4 +1,5 @@
-"""Build the Lambda packages: `python build.py` makes dist/transform.zip and dist/receiver.zip.
+"""Build the Lambda packages: `python build.py` makes dist/transform.zip, dist/receiver.zip,
+dist/canary.zip and dist/authorizer.zip.
 
 Needs only the standard library, pip, and a package index (or PIP_NO_INDEX and PIP_FIND_LINKS naming a folder of
 wheels).
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
-FUNCTIONS = ("transform", "receiver")
+FUNCTIONS = ("transform", "receiver", "canary", "authorizer")
 PYTHON_VERSION = "3.13"
 ARCHITECTURES = {"arm64": "aarch64", "x86_64": "x86_64"}
 """Lambda's names and the wheels'."""
@@ -55,7 +56,7 @@ class Package:
 
 
 def main() -> None:
-    """Build both packages and print what they hold."""
+    """Build the packages and print what they hold."""
     parser = argparse.ArgumentParser(description="Build the Lambda packages, byte-identical on every machine.")
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="folder for the zips (default: dist)")
     parser.add_argument("--architecture", choices=ARCHITECTURES, default="arm64", help="Lambda's (default: arm64)")

@@ -46,7 +46,7 @@ def copy_stack(target: Path, override: str = _OFFLINE) -> Path:
     for folder in ("terraform", "glue"):
         shutil.copytree(_ROOT / folder, target / folder, ignore=_OWN_FILES)
     (target / "dist").mkdir()
-    for package in ("transform", "receiver"):
+    for package in ("transform", "receiver", "canary", "authorizer"):
         (target / "dist" / f"{package}.zip").write_bytes(b"placeholder")
     (target / "terraform" / "override.tf").write_text(override)
     return target / "terraform"

@@ -1,16 +1,31 @@
-# The path in its order: post, validate, deliver -> transform, partition, convert -> store -> query.
+# The path in its order: post, validate, deliver -> transform, partition, convert -> store -> query. Before it the key that all
+# of it may use, after it what watches it: alarms, and a canary that sings only when asked to.
+
+module "encryption" {
+  source = "./modules/encryption"
+
+  name               = var.name
+  account            = local.account
+  encryption         = var.encryption
+  administrator_arns = var.administrator_arns
+}
 
 module "ingest" {
   source = "./modules/ingest"
 
-  name         = var.name
-  account      = local.account
-  ingest       = var.ingest
-  auth         = var.auth
-  receiver_zip = "${path.module}/../dist/receiver.zip"
-  stream       = module.delivery.stream
-  logs         = var.logs
-  kms_key_arn  = var.kms_key_arn
+  name           = var.name
+  account        = local.account
+  ingest         = var.ingest
+  auth           = var.auth
+  access         = var.access
+  domain         = var.domain
+  usage_plan     = var.usage_plan
+  waf            = var.waf
+  receiver_zip   = "${path.module}/../dist/receiver.zip"
+  authorizer_zip = "${path.module}/../dist/authorizer.zip"
+  stream         = module.delivery.stream
+  logs           = var.logs
+  encryption     = module.encryption.encryption
 }
 
 module "delivery" {
@@ -25,17 +40,19 @@ module "delivery" {
   bucket        = module.storage.bucket
   table         = module.catalog.table
   logs          = var.logs
-  kms_key_arn   = var.kms_key_arn
+  encryption    = module.encryption.encryption
 }
 
 module "storage" {
   source = "./modules/storage"
 
-  name           = var.name
-  account        = local.account
-  object_lock    = var.object_lock
-  lifecycle_days = var.lifecycle_days
-  kms_key_arn    = var.kms_key_arn
+  name               = var.name
+  account            = local.account
+  object_lock        = var.object_lock
+  lifecycle_days     = var.lifecycle_days
+  encryption         = module.encryption.encryption
+  administrator_arns = var.administrator_arns
+  writer_role_arn    = module.delivery.role_arn
 }
 
 module "catalog" {
@@ -48,5 +65,39 @@ module "catalog" {
   glue_dir       = "${path.module}/../glue"
   bucket         = module.storage.bucket
   results_bucket = module.storage.results_bucket
-  kms_key_arn    = var.kms_key_arn
+  encryption     = module.encryption.encryption
+}
+
+module "monitoring" {
+  source = "./modules/monitoring"
+
+  name                 = var.name
+  account              = local.account
+  alarms               = var.alarms
+  buffering_interval_s = var.buffering.interval_s
+  api                  = module.ingest.api
+  functions            = { receiver = module.ingest.receiver, transform = module.delivery.transform }
+  stream               = module.delivery.stream
+  bucket               = module.storage.bucket
+  workgroup            = module.catalog.workgroup
+  encryption           = module.encryption.encryption
+}
+
+module "canary" {
+  source = "./modules/canary"
+  count  = var.canary.enabled ? 1 : 0
+
+  name                 = var.name
+  account              = local.account
+  canary               = var.canary
+  canary_zip           = "${path.module}/../dist/canary.zip"
+  api                  = module.ingest.api
+  audit_types          = var.audit_types
+  buffering_interval_s = var.buffering.interval_s
+  bucket               = module.storage.bucket
+  results_bucket       = module.storage.results_bucket
+  table                = merge(module.catalog.table, { workgroup = module.catalog.workgroup })
+  encryption           = module.encryption.encryption
+  logs                 = var.logs
+  monitoring           = { topic_arn = module.monitoring.topic_arn, runbook_url = var.alarms.runbook_url }
 }

@@ -3,6 +3,16 @@ output "endpoint" {
   value       = module.ingest.endpoint
 }
 
+output "domain" {
+  description = "The API's own domain name and what its DNS record points to, with the zone for an alias record; null without one."
+  value       = module.ingest.domain
+}
+
+output "api_key_ids" {
+  description = "The ids of the clients' API keys; `aws apigateway get-api-key --api-key ID --include-value` shows a key."
+  value       = module.ingest.api_key_ids
+}
+
 output "try_it" {
   description = "A command that POSTs a first event."
   value       = module.ingest.try_it
@@ -41,4 +51,14 @@ output "view" {
 output "workgroup" {
   description = "The Athena workgroup with the scan cutoff and the saved queries."
   value       = module.catalog.workgroup
+}
+
+output "alarms" {
+  description = "The alarms by the section of docs/runbook.md that says what to do."
+  value       = module.monitoring.alarms
+}
+
+output "alarm_topic" {
+  description = "The SNS topic that alarms go to."
+  value       = module.monitoring.topic_arn
 }

@@ -1,3 +1,19 @@
+variable "access" {
+  description = <<-TEXT
+    Who can call the API at all, before anybody is authenticated; all others are denied. Empty lists restrict nothing.
+    - account_ids: other AWS accounts whose principals may call it, if their own policies allow that too; with auth.mode iam only.
+    - cidrs: the networks that requests may come from.
+    - vpc_endpoint_ids: the VPC endpoints for execute-api; the API is private then, without an address on the internet.
+  TEXT
+  type = object({
+    account_ids      = optional(list(string), [])
+    cidrs            = optional(list(string), [])
+    vpc_endpoint_ids = optional(list(string), [])
+  })
+  default  = {}
+  nullable = false
+}
+
 variable "account_id" {
   description = "The AWS account, 12 digits; null asks AWS. Given, a plan needs no network."
   type        = string
@@ -9,6 +25,45 @@ variable "account_id" {
   }
 }
 
+variable "administrator_arns" {
+  description = "The IAM principals (with * for a part of the name) who alone may change the bucket's policy, versioning, lifecycle, lock and encryption, and the key's policy. Who runs Terraform must be among them, or its next apply is refused. Empty leaves it to IAM."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.administrator_arns : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:(role|user)/[^*].*$", arn))])
+    error_message = "administrator_arns must hold ARNs of IAM roles or users (arn:aws:iam::ACCOUNT:role/NAME), whose name does not begin with *."
+  }
+}
+
+variable "alarms" {
+  description = <<-TEXT
+    CloudWatch alarms and a dashboard of the eight stages; about 20 alarms, some 4 US dollars a month.
+    - topic_arn: the SNS topic that alarms go to; null makes one. email: who gets its messages, once the mail of AWS is confirmed.
+    - runbook_url: where your copy of docs/runbook.md is; each alarm's description ends with its section there.
+    - freshness_s, give_up_s: seconds that the oldest undelivered event may be old, before the warning and before the page.
+    - partitions: open partitions, of the 500 that there can be.
+    - client_errors, server_errors: portions of requests answered 4xx and 5xx.
+    - latency_p99_ms: milliseconds that 99 of 100 requests keep under. timeout_portion: of a function's timeout.
+  TEXT
+  type = object({
+    enabled         = optional(bool, true)
+    topic_arn       = optional(string)
+    email           = optional(string)
+    runbook_url     = optional(string, "docs/runbook.md")
+    freshness_s     = optional(number)        # twice buffering.interval_s, at least 900
+    give_up_s       = optional(number, 21600) # a night before the 24 h are over
+    partitions      = optional(number, 400)
+    client_errors   = optional(number, 0.05)
+    server_errors   = optional(number, 0.01)
+    latency_p99_ms  = optional(number, 3000)
+    timeout_portion = optional(number, 0.8)
+  })
+  default  = {}
+  nullable = false
+}
+
 variable "audit_types" {
   description = "The closed list of partitions by kind: an event goes to its own type if listed, else to the part before its first dot if listed, else to other."
   type        = list(string)
@@ -17,11 +72,29 @@ variable "audit_types" {
 }
 
 variable "auth" {
-  description = "Who may POST: mode iam (SigV4, execute-api:Invoke) or cognito (a token of one of the user pools with one of the scopes; no scopes means an ID token)."
+  description = <<-TEXT
+    Who may POST; the row's principal says who did.
+    - mode: iam (SigV4, execute-api:Invoke), cognito (a token of one of the user pools with one of the scopes; no scopes means an ID token) or jwt (a token of any OpenID Connect issuer, verified by a Lambda).
+    - jwt.issuer, audiences: what tokens name as iss, to the letter, and as aud, one of these.
+    - jwt.jwks_url: where the issuer's keys are; null looks it up at the issuer's /.well-known/openid-configuration.
+    - jwt.required_claims, required_scopes: what a token must hold besides; without it the bearer is refused with 403.
+    - jwt.principal_claim: the claim that becomes the principal. clock_skew_s: seconds that clocks may differ.
+    - jwt.result_ttl_s: seconds for which API Gateway keeps the answer for a token: so long does one count that has expired meanwhile.
+  TEXT
   type = object({
     mode                   = optional(string, "iam")
     cognito_user_pool_arns = optional(list(string), [])
     cognito_scopes         = optional(list(string), [])
+    jwt = optional(object({
+      issuer          = string
+      audiences       = list(string)
+      jwks_url        = optional(string)
+      required_claims = optional(map(string), {})
+      required_scopes = optional(list(string), [])
+      principal_claim = optional(string, "sub")
+      clock_skew_s    = optional(number, 60)
+      result_ttl_s    = optional(number, 300)
+    }))
   })
   default  = {}
   nullable = false
@@ -39,12 +112,60 @@ variable "buffering" {
   nullable = false
 }
 
+variable "canary" {
+  description = "A function that posts an event every interval_min minutes through the front door, finds it by Athena later, and raises an alarm when it is not there. Off by default; at 15 minutes it costs about a US dollar a month."
+  type = object({
+    enabled      = optional(bool, false)
+    interval_min = optional(number, 15)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = !var.canary.enabled || (try(var.domain.mutual_tls, null) == null && var.usage_plan == null && length(var.access.cidrs) + length(var.access.vpc_endpoint_ids) == 0)
+    error_message = "canary.enabled must be false with domain.mutual_tls, usage_plan, access.cidrs or access.vpc_endpoint_ids: the canary has no certificate and no API key, and comes from an address of AWS."
+  }
+}
+
 variable "catalog" {
   description = "The Glue database (null takes the name in glue/events.schema.json; another lets two stacks share an account), the bytes an Athena query may scan, and the cron expression of a Glue crawler (null, none: partition projection needs none)."
   type = object({
     database          = optional(string)
     scan_cutoff_bytes = optional(number, 10737418240) # 10 GiB, about 5 cents
     crawler_schedule  = optional(string)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "domain" {
+  description = <<-TEXT
+    A domain name of your own for the API; null, the one that API Gateway gives. Output domain says what its DNS record points to.
+    - name, certificate_arn: the host name, and the ACM certificate for it, in this region. base_path: what paths begin with.
+    - mutual_tls: clients must show a certificate that the truststore (a PEM file in S3, in this version) vouches for, besides what auth.mode asks for. The API's default address is switched off then, because it asks for none.
+    - ownership_certificate_arn: a public ACM certificate, if certificate_arn was imported or is of a private CA, and mutual_tls is used.
+  TEXT
+  type = object({
+    name                      = string
+    certificate_arn           = string
+    base_path                 = optional(string, "")
+    ownership_certificate_arn = optional(string)
+    mutual_tls                = optional(object({ truststore_uri = string, truststore_version = string }))
+  })
+  default = null
+}
+
+variable "encryption" {
+  description = <<-TEXT
+    Which keys encrypt the stream, the buckets, the logs and the results of queries.
+    - mode: aws_owned (keys that AWS keeps, free of charge) or customer_managed (a KMS key of this account, whose every use CloudTrail shows).
+    - kms_key_arn: with customer_managed, a key that exists, whose policy is its owner's; null makes one that rotates each year.
+    - break_glass_principal_arn: the only IAM role or user who may schedule the deletion of the key that this stack makes, or disable it; null, nobody. Object Lock does not save events whose key is gone.
+  TEXT
+  type = object({
+    mode                      = optional(string, "aws_owned")
+    kms_key_arn               = optional(string)
+    break_glass_principal_arn = optional(string)
   })
   default  = {}
   nullable = false
@@ -80,17 +201,6 @@ variable "ingest" {
   nullable = false
 }
 
-variable "kms_key_arn" {
-  description = "A customer managed KMS key for the buckets and the stream; null uses keys that AWS owns. The stack makes no key: destroying it would destroy the events that Object Lock keeps."
-  type        = string
-  default     = null
-
-  validation {
-    condition     = var.kms_key_arn == null || can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/", var.kms_key_arn))
-    error_message = "kms_key_arn must be the ARN of a key (arn:aws:kms:REGION:ACCOUNT:key/ID), not an alias or an id, because IAM policies name it."
-  }
-}
-
 variable "lifecycle_days" {
   description = <<-TEXT
     Days after which objects move or go; null means never.
@@ -116,7 +226,7 @@ variable "lifecycle_days" {
 variable "logs" {
   description = "CloudWatch Logs: the days they are kept, and whether this stack owns the account-wide role that lets API Gateway write logs. There is one such setting per account and region: set it to true only if `aws apigateway get-account` shows no cloudwatchRoleArn and no other stack sets it."
   type = object({
-    retention_days           = optional(number, 90)
+    retention_days           = optional(number, 365)
     own_api_gateway_settings = optional(bool, false)
   })
   default  = {}
@@ -174,4 +284,34 @@ variable "tags" {
   type        = map(string)
   default     = {}
   nullable    = false
+}
+
+variable "usage_plan" {
+  description = <<-TEXT
+    API keys that count what each client sends; null, none. A key authenticates nobody: auth.mode holds besides.
+    - clients: their names; each gets a key, which every request must carry as x-api-key. Output api_key_ids says which.
+    - rate_limit, burst_limit: requests a second and at once of one client. quota: its requests in a DAY, WEEK or MONTH; null, no limit.
+  TEXT
+  type = object({
+    clients     = list(string)
+    rate_limit  = optional(number, 50)
+    burst_limit = optional(number, 100)
+    quota       = optional(object({ limit = number, period = string }))
+  })
+  default = null
+}
+
+variable "waf" {
+  description = <<-TEXT
+    A web ACL before the API, {} with these limits; null, none. About 9 US dollars a month, and 0.60 a million requests.
+    - requests_per_5_min: what one address may send in five minutes.
+    - max_body_bytes: the largest body, by its Content-Length.
+    - inspected_body_kib: how much of a body AWS's managed rules see. They only count there, because audit events quote attacks; at headers, paths and addresses they block.
+  TEXT
+  type = object({
+    requests_per_5_min = optional(number, 60000)
+    max_body_bytes     = optional(number, 6291456) # what a Lambda takes
+    inspected_body_kib = optional(number, 16)
+  })
+  default = null
 }

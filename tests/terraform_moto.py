@@ -14,7 +14,23 @@ from moto.athena.models import athena_backends
 from moto.athena.responses import AthenaResponse
 from moto.server import ThreadedMotoServer
 
-SERVICES = ("apigateway", "athena", "cloudwatchlogs", "firehose", "glue", "iam", "lambda", "s3", "s3control", "sts")
+SERVICES = (
+    "apigateway",
+    "athena",
+    "cloudwatch",
+    "cloudwatchlogs",
+    "events",
+    "firehose",
+    "glue",
+    "iam",
+    "kms",
+    "lambda",
+    "s3",
+    "s3control",
+    "sns",
+    "sts",
+    "wafv2",
+)
 
 
 @contextmanager

@@ -18,17 +18,22 @@ from tests.conftest import ROOT, Running
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 DEFAULT_URL = "http://127.0.0.1:7070"
+_WHOLE_DOCUMENT = re.compile(r"<!-- every command run by: ([^ ]+) -->")
 _BLOCK = re.compile(r"(?:<!-- run by: (?P<by>[^ ]+) -->\n)?```(?P<language>[a-z]*)\n(?P<text>.*?)```", re.DOTALL)
 
 
 def blocks(language: str) -> list[tuple[str, str | None, str]]:
     """Return the fenced blocks of a language in all documents: where, the file that runs it instead, the text."""
-    return [
-        (str(path.relative_to(ROOT)), match["by"], match["text"])
-        for path in DOCUMENTS
-        for match in _BLOCK.finditer(path.read_text(encoding="utf-8"))
-        if match["language"] == language
-    ]
+    found = []
+    for path in DOCUMENTS:
+        document = path.read_text(encoding="utf-8")
+        whole = _WHOLE_DOCUMENT.search(document)
+        found += [
+            (str(path.relative_to(ROOT)), match["by"] or (whole and whole[1]), match["text"])
+            for match in _BLOCK.finditer(document)
+            if match["language"] == language
+        ]
+    return found
 
 
 @pytest.fixture(scope="module")

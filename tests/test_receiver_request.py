@@ -53,10 +53,13 @@ def test_what_the_server_knows() -> None:
         ({"identity": {"sourceIp": "1.2.3.4", "userArn": "arn:aws:iam::1:user/a"}}, "arn:aws:iam::1:user/a"),
         ({"authorizer": {"claims": {"sub": "subject-1"}}}, "subject-1"),
         ({"authorizer": None}, ""),
+        ({"authorizer": {"principalId": "alice"}}, "alice"),
+        ({"identity": {"clientCert": {"subjectDN": "CN=shop"}}}, "CN=shop"),
+        ({"identity": {"clientCert": {"subjectDN": "CN=shop"}}, "authorizer": {"principalId": "alice"}}, "alice"),
     ],
 )
 def test_principal(context: dict[str, Any], principal: str) -> None:
-    """The principal is the IAM identity, else the token's subject, else none."""
+    """The principal is the IAM identity or the token's subject, else the certificate's subject, else none."""
     assert parse_request(proxy_event("[]", **context)).principal == principal
 
 

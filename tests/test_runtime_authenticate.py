@@ -236,14 +236,14 @@ def test_an_authorizer_that_asks_for_more_stops_the_runtime(plan: Plan, changed:
     [
         ([{"a": []}, {"b": []}], {}, "several security schemes"),
         ([{"gone": []}], {}, "gone"),
-        ([{"a": []}], {"x-amazon-apigateway-authtype": "custom"}, "type custom"),
+        ([{"a": []}], {"x-amazon-apigateway-authtype": "lambda"}, "type lambda"),
         ([{"a": []}], {"type": "apiKey", "name": "x-api-key"}, "type API key"),
     ],
 )
 def test_other_ways_in_stop_the_runtime(
     plan: Plan, security: list[dict[str, Any]], scheme: dict[str, Any], words: str
 ) -> None:
-    """A Lambda authorizer, an API key and alternatives are refused by name, whatever the mode but none."""
+    """Another authorizer, an API key alone and alternatives are refused by name, whatever the mode but none."""
     changed = {**plan.api.document, "components": {"securitySchemes": {"a": scheme, "b": scheme}}}
     operation = Operation("POST", "/events", {"security": security})
     for authentication in (Authentication(Mode.PLAN), Authentication(Mode.TOKEN, "t")):

@@ -71,7 +71,7 @@ def conversion(**members: Any) -> Planned:  # noqa: ANN401 - any JSON
             Planned("aws_s3_bucket_versioning", {"bucket": "b", "versioning_configuration": [{"status": "Suspended"}]}),
             "versioning_configuration.status = 'Suspended' is not implemented, only 'Enabled'",
         ),
-        (Planned("aws_api_gateway_usage_plan"), "the resource type aws_api_gateway_usage_plan is not implemented"),
+        (Planned("aws_apigatewayv2_api"), "the resource type aws_apigatewayv2_api is not implemented"),
         (Planned("aws_kinesis_stream"), "the resource type aws_kinesis_stream is not implemented"),
         (Planned("aws_lambda_function", {"layers": ["arn"]}), "layers is not implemented"),
         (Planned("aws_lambda_function", {"runtime": "nodejs22.x"}), "runtime = 'nodejs22.x'"),

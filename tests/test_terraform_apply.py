@@ -1,4 +1,4 @@
-"""The whole stack, applied by the real provider to moto, planned again, and destroyed."""
+"""The whole stack of examples/production, applied by the real provider to moto, planned again, and destroyed."""
 
 import json
 from pathlib import Path
@@ -9,6 +9,8 @@ import boto3
 from auditlake.default_plan import copy_stack, init, terraform
 from tests.terraform_moto import moto, override
 from tests.terraform_runs import need_terraform
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "production" / "terraform.tfvars"
 
 
 def changes(planned: dict[str, Any]) -> dict[str, list[str]]:
@@ -31,13 +33,19 @@ def client(service: str, url: str) -> Any:  # noqa: ANN401  # boto3 makes its cl
     )
 
 
+def rotates(kms: Any, alias: str) -> bool:  # noqa: ANN401  # boto3 makes its clients at run time
+    """Return whether the key behind an alias rotates; moto takes no alias for this question."""
+    keys = {one["AliasName"]: one.get("TargetKeyId") for one in kms.list_aliases()["Aliases"]}
+    return bool(kms.get_key_rotation_status(KeyId=keys[alias])["KeyRotationEnabled"])
+
+
 def test_the_stack_applies_settles_and_destroys(tmp_path: Path) -> None:
     """One apply makes everything, a second plan finds nothing to do, and a destroy leaves nothing."""
     need_terraform()
     with moto() as url:
         root = copy_stack(tmp_path / "stack", override(url))
         init(root)
-        settings = '-var=logs={"own_api_gateway_settings":true}'
+        settings = f"-var-file={EXAMPLE}"
         terraform(root, "apply", "-no-color", "-input=false", "-auto-approve", settings)
         outputs = {name: output["value"] for name, output in json.loads(terraform(root, "output", "-json")).items()}
         made = {
@@ -45,6 +53,10 @@ def test_the_stack_applies_settles_and_destroys(tmp_path: Path) -> None:
             "apis": [api["name"] for api in client("apigateway", url).get_rest_apis()["items"]],
             "functions": sorted(f["FunctionName"] for f in client("lambda", url).list_functions()["Functions"]),
             "tables": sorted(t["Name"] for t in client("glue", url).get_tables(DatabaseName="audit")["TableList"]),
+            "rotates": rotates(client("kms", url), "alias/auditlake"),
+            "policy": json.loads(client("s3", url).get_bucket_policy(Bucket=outputs["bucket"])["Policy"]),
+            "alarms": sorted(a["AlarmName"] for a in client("cloudwatch", url).describe_alarms()["MetricAlarms"]),
+            "runs": [rule["ScheduleExpression"] for rule in client("events", url).list_rules()["Rules"]],
             "lock": client("s3", url).get_object_lock_configuration(Bucket=outputs["bucket"]),
         }
         terraform(root, "plan", "-no-color", "-input=false", "-out=again", settings)
@@ -54,10 +66,22 @@ def test_the_stack_applies_settles_and_destroys(tmp_path: Path) -> None:
 
     assert made["stream"] == [outputs["stream"]["name"]]
     assert made["apis"] == ["auditlake"]
-    assert made["functions"] == ["auditlake-receiver", "auditlake-transform"]
+    assert made["functions"] == ["auditlake-canary", "auditlake-receiver", "auditlake-transform"]
     assert made["tables"] == ["conflicting_events", outputs["table"], outputs["view"]]
     retention = made["lock"]["ObjectLockConfiguration"]["Rule"]["DefaultRetention"]
-    assert (retention["Mode"], retention["Days"]) == ("GOVERNANCE", 365)
+    assert (retention["Mode"], retention["Years"]) == ("COMPLIANCE", 7)
+    assert made["rotates"]
+    assert [statement["Sid"] for statement in made["policy"]["Statement"]] == [
+        "OnlyTls",
+        "OnlyTls12",
+        "OnlyTheStreamWrites",
+        "NobodyDeletes",
+        "NoShorterRetention",
+        "NoOtherKey",
+        "OnlyAdministratorsChangeTheBucket",
+    ]
+    assert made["alarms"] == sorted([*outputs["alarms"].values(), "auditlake-canary-absent"])
+    assert made["runs"] == ["rate(15 minutes)"]
     assert outputs["try_it"].endswith(f" {outputs['endpoint']}/events")
     assert changes(again) == {}
     assert left == ("", [])

@@ -8,6 +8,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from auditlake.default_plan import ACCOUNT_ID, plan
+from auditlake.permissions import DOOR
 from tests.terraform_runs import MODULES, assert_every_rule_has_a_failing_run, assert_own_tests_pass, initialised
 
 POOL = f"arn:aws:cognito-idp:us-east-1:{ACCOUNT_ID}:userpool/us-east-1_abcdefghi"
@@ -15,6 +16,7 @@ SETTINGS = {
     "defaults": {},
     "receiver": {"ingest": '{mode="receiver"}'},
     "cognito": {"auth": f'{{mode="cognito",cognito_user_pool_arns=["{POOL}"],cognito_scopes=["audit/write"]}}'},
+    "another door": DOOR,
 }
 
 

@@ -1,14 +1,17 @@
 """The root module: its form, its variables, and what a plan of the defaults holds."""
 
 import json
+import os
 import re
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from auditlake.default_plan import ACCOUNT_ID, plan, terraform
+from auditlake.permissions import DOOR, OPTIONS
 from tests.terraform_runs import (
     MODULES,
     assert_every_rule_has_a_failing_run,
@@ -22,17 +25,20 @@ UNTAGGED = {
     "aws_api_gateway_deployment",
     "aws_api_gateway_method_settings",
     "aws_athena_named_query",
+    "aws_cloudwatch_dashboard",
     "aws_cloudwatch_log_stream",
     "aws_glue_catalog_table",
     "aws_iam_role_policy",
     "aws_lambda_permission",
     "aws_s3_bucket_lifecycle_configuration",
+    "aws_s3_bucket_metric",
     "aws_s3_bucket_object_lock_configuration",
     "aws_s3_bucket_ownership_controls",
     "aws_s3_bucket_policy",
     "aws_s3_bucket_public_access_block",
     "aws_s3_bucket_server_side_encryption_configuration",
     "aws_s3_bucket_versioning",
+    "aws_sns_topic_policy",
 }
 NAME_ATTRIBUTES = ("name", "bucket", "function_name")
 
@@ -94,9 +100,11 @@ def test_every_rule_has_a_failing_run() -> None:
 
 
 def test_main_holds_the_modules_in_path_order_and_nothing_else() -> None:
-    """A reader of main.tf sees the path: ingest, delivery, storage, catalog."""
+    """A reader of main.tf sees the key, the path (ingest, delivery, storage, catalog), and what watches it."""
     blocks = re.findall(r'^(\w+) "?(\w*)', (MODULES.parent / "main.tf").read_text(), re.MULTILINE)
-    assert blocks == [("module", name) for name in ("ingest", "delivery", "storage", "catalog")]
+    assert blocks == [
+        ("module", name) for name in ("encryption", "ingest", "delivery", "storage", "catalog", "monitoring", "canary")
+    ]
 
 
 def test_a_missing_package_is_told_with_the_command_that_makes_it(root: Path) -> None:
@@ -163,3 +171,21 @@ def test_the_example_settings_are_accepted(root: Path) -> None:
     variables = set(re.findall(r'^variable "(\w+)"', (root / "variables.tf").read_text(), re.MULTILINE))
     assert set(re.findall(r"^(?:# )?(\w+) += ", example.read_text(), re.MULTILINE)) <= variables
     terraform(root, "plan", "-no-color", f"-var=account_id={ACCOUNT_ID}", f"-var-file={example}")
+
+
+@pytest.mark.parametrize("settings", [{}, OPTIONS, DOOR], ids=["defaults", "options", "door"])
+def test_checkov_finds_nothing_that_is_not_explained(root: Path, settings: Mapping[str, str]) -> None:
+    """Of a plan, too, checkov has no finding without a reason beside the resource."""
+    checkov = MODULES.parent.parent / ".venv" / "checkov" / "bin" / "checkov"
+    if not checkov.exists():
+        reason = "checkov is not installed: `make lint` does that"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    shown = root / "shown.json"
+    shown.write_text(json.dumps(plan(root, {"account_id": ACCOUNT_ID, **settings})))
+    command = [str(checkov), "--file", str(shown), "--repo-root-for-plan-enrichment", str(root)]
+    command += ["--framework", "terraform_plan", "--compact", "--quiet", "--skip-download"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert run.returncode == 0, run.stdout
+    assert "Failed checks: 0" in run.stdout

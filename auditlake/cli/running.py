@@ -118,7 +118,7 @@ def _announce(runtime: "Runtime", url: str, data: Path, plan_path: Path | None) 
     ]
     lines.append(f"  {runtime.authentication.notice()}")
     lines += [f"  {sentence}" for sentence in (runtime.buffer.recovery.sentence(), *runtime.buffer.recovery.problems)]
-    lines += [f"  {notice}" for notice in (*runtime.store.notices(), *plan.bucket.notices())]
+    lines += [f"  {notice}" for notice in (*runtime.store.notices(), *plan.bucket.notices(), *plan.api.notices())]
     for line in lines:
         out.print(line, markup=False, highlight=False, soft_wrap=True)
 

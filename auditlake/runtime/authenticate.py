@@ -1,4 +1,4 @@
-"""Who may call the API: the plan's own IAM or Cognito checked against keys given at start, a bearer token, or nobody.
+"""Who may call the API: the plan's own IAM, Cognito or Lambda authorizer, by keys given at start, a token, or nobody.
 
 A stand-in that is honest about what it is: signatures and tokens are really verified, with API Gateway's answers, but
 the keys come from files and no IAM policy is evaluated. F5 names the ways in; where an answer's gateway response type
@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from auditlake.errors import AuditlakeError, PlanError
+from auditlake.runtime.door import is_api_key
 from auditlake.runtime.exchange import GatewayError, Operation, Request
 from auditlake.runtime.signature import (
     MISMATCH,
@@ -40,10 +41,14 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who was recognised: members of `$context.identity`, and the claims of a token as text."""
+    """Who was recognised: members of `$context.identity`, the claims of a token as text, and what a function says.
+
+    `authorizer` are the principal id and the context of a Lambda authorizer, as `$context.authorizer` shows them.
+    """
 
     identity: Mapping[str, str | None] = field(default_factory=dict)
     claims: Mapping[str, str] = field(default_factory=dict)
+    authorizer: Mapping[str, str] = field(default_factory=dict)
 
 
 NOBODY = Caller()
@@ -58,6 +63,8 @@ class Check:
     """Gives the caller, or None where only the whole request tells; raises GatewayError."""
     whole: Callable[[Request], Caller]
     """Gives the caller by the whole request; raises GatewayError."""
+    waits: bool = False
+    """Whether `whole` waits for a function, so that it must run in a thread."""
 
     def __call__(self, request: Request) -> Caller:
         """Recognise the caller of a whole request; raises GatewayError."""
@@ -67,6 +74,13 @@ class Check:
 def _head_check(check: Callable[[Request], Caller]) -> Check:
     """Return a check that the head alone decides."""
     return Check(check, check)
+
+
+class LambdaAuthorizers(Protocol):
+    """The Lambda authorizers of an API."""
+
+    def check(self, operation: Operation, scheme: Mapping[str, Any]) -> Check:
+        """Return the check of an operation; raises PlanError for what is not implemented."""
 
 
 @dataclass(frozen=True)
@@ -124,17 +138,17 @@ def load_authentication(
 
 
 def load_jwks(path: Path) -> KeySet:
-    """Read the public keys of the user pools (a JSON Web Key Set, RFC 7517); raises AuditlakeError."""
+    """Read the public keys of those who sign tokens (a JSON Web Key Set, RFC 7517); raises AuditlakeError."""
     try:
         keys = KeySet.import_key_set(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise AuditlakeError(f"The key set {path} cannot be read: {error.strerror}.") from None
     except (ValueError, KeyError, TypeError, AttributeError, JoseError):
         keys = None
-    if keys is None or not keys.keys or any(key.key_type != "RSA" for key in keys.keys):
+    if keys is None or not keys.keys or any(key.key_type not in ("RSA", "EC", "OKP") for key in keys.keys):
         raise AuditlakeError(
-            f"{path} is no JSON Web Key Set of RSA keys; a user pool's is at its issuer's URL, at "
-            "/.well-known/jwks.json."
+            f"{path} is no JSON Web Key Set of public keys; a user pool's is at its issuer's URL, at "
+            "/.well-known/jwks.json, another issuer's where its /.well-known/openid-configuration says."
         )
     return keys
 
@@ -145,6 +159,7 @@ def check_of(
     authentication: Authentication,
     resource: "MethodResource",
     clock: Callable[[], float],
+    authorizers: LambdaAuthorizers | None = None,
 ) -> Check:
     """Return what recognises the callers of an operation.
 
@@ -154,6 +169,7 @@ def check_of(
         authentication: the mode and its secrets.
         resource: what an IAM policy would name.
         clock: the epoch time in seconds.
+        authorizers: the Lambda authorizers, where there are any.
 
     Raises:
         PlanError: the document asks for an authorizer that is not implemented.
@@ -163,19 +179,26 @@ def check_of(
     if scheme is None or authentication.mode is Mode.NONE:
         return _head_check(lambda _: NOBODY)
     kind = str(scheme.get("x-amazon-apigateway-authtype", "")).lower()
-    if kind not in ("awssigv4", "cognito_user_pools"):
+    if kind not in ("awssigv4", "cognito_user_pools", "custom"):
         raise PlanError(
-            f"{operation.name} has an authorizer of type {kind or 'API key'}; the local runtime implements awsSigv4 "
-            "and cognito_user_pools."
+            f"{operation.name} has an authorizer of type {kind or 'API key'}; the local runtime implements awsSigv4, "
+            "cognito_user_pools and custom."
         )
     if authentication.mode is Mode.TOKEN:
-        return _bearer_check(authentication, cognito=kind == "cognito_user_pools")
+        return _bearer_check(authentication, tokens=kind != "awssigv4")
     if kind == "awssigv4":
         if not authentication.keys:
             raise AuditlakeError(f"{operation.name} asks for IAM: give the access keys with --credentials FILE.")
         return _iam_check(authentication.keys, resource, clock)
     if authentication.jwks is None:
-        raise AuditlakeError(f"{operation.name} asks for Cognito: give the user pools' public keys with --jwks FILE.")
+        raise AuditlakeError(
+            f"{operation.name} asks for tokens: give the public keys of their issuer, or of the user pools of Cognito, "
+            "with --jwks FILE; the issuer itself is not asked here."
+        )
+    if kind == "custom":
+        if authorizers is None:
+            raise PlanError(f"{operation.name} has a Lambda authorizer, and no function is there.")
+        return authorizers.check(operation, scheme)
     return _cognito_check(operation, scheme, scopes, authentication.jwks, clock)
 
 
@@ -184,22 +207,24 @@ def _scheme(operation: Operation, document: Mapping[str, Any]) -> tuple[Mapping[
     asked = operation.definition.get("security") or []
     if not asked:
         return None, []
-    if len(asked) != 1 or len(asked[0]) != 1:
+    schemes = document.get("components", {}).get("securitySchemes", {})
+    if unknown := sorted({name for one in asked for name in one} - schemes.keys()):
+        raise PlanError(f"{operation.name} names the security scheme {unknown[0]}, which the document lacks.")
+    # An API key authenticates nobody; that it is not asked for here, the API's notices say.
+    asking = {name: scopes for name, scopes in asked[0].items() if len(asked[0]) == 1 or not is_api_key(schemes[name])}
+    if len(asked) != 1 or len(asking) != 1:
         raise PlanError(f"{operation.name} has several security schemes; the local runtime implements one.")
-    ((name, scopes),) = asked[0].items()
-    scheme = document.get("components", {}).get("securitySchemes", {}).get(name)
-    if scheme is None:
-        raise PlanError(f"{operation.name} names the security scheme {name}, which the document lacks.")
-    return scheme, list(scopes)
+    ((name, scopes),) = asking.items()
+    return schemes[name], list(scopes)
 
 
-def _bearer_check(authentication: Authentication, *, cognito: bool) -> Check:
-    """Return a check of the bearer token, which stands in for IAM or Cognito and answers as they do."""
+def _bearer_check(authentication: Authentication, *, tokens: bool) -> Check:
+    """Return a check of the bearer token, which stands in for IAM or for other tokens and answers as they do."""
 
     def check(request: Request) -> Caller:
         if authentication.bears_token(request):
             return Caller({"userArn": "bearer-token"})
-        if cognito:
+        if tokens:
             raise GatewayError("UNAUTHORIZED", "Unauthorized")
         if "authorization" not in request.headers:
             raise GatewayError("MISSING_AUTHENTICATION_TOKEN", NO_TOKEN)

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from auditlake.errors import PlanError
+from auditlake.runtime.door import unenforced
 from auditlake.runtime.support import check_support
+from auditlake.runtime.web_acl import acl_rules
 
 MIB = 1024 * 1024
 
@@ -165,7 +167,8 @@ ACCOUNT_THROTTLE = Throttle(rate=10_000, burst=5_000)
 class Api:
     """The REST API: its OpenAPI document is the HTTP contract.
 
-    `throttle` is the stage's default for each method, `method_throttles` holds the methods' own, by `path/METHOD`.
+    `throttle` is the stage's default for each method, `method_throttles` holds the methods' own, by `path/METHOD`;
+    `web_acl` are the rules of the web ACL before it, by priority; `unenforced` are sentences about what only AWS does.
     """
 
     name: str
@@ -174,6 +177,12 @@ class Api:
     throttle: Throttle | None
     method_throttles: Mapping[str, Throttle] = field(default_factory=dict)
     stage_variables: Mapping[str, str] = field(default_factory=dict)
+    web_acl: tuple[Mapping[str, Any], ...] = ()
+    unenforced: tuple[str, ...] = ()
+
+    def notices(self) -> tuple[str, ...]:
+        """Return what the plan asks of the door and AWS alone does, as sentences for the user at start."""
+        return self.unenforced
 
 
 @dataclass(frozen=True)
@@ -340,7 +349,12 @@ class _Reader:
             throttle=throttles.pop("*/*", None),
             method_throttles=throttles,
             stage_variables=stage.get("variables") or {},
+            web_acl=tuple(acl_rules(acl.values) if (acl := self._at_most_one("aws_wafv2_web_acl")) else ()),
+            unenforced=tuple(unenforced(self._resources, _document(resource))),
         )
+
+    def _at_most_one(self, resource_type: str) -> Resource | None:
+        return self._one(resource_type) if self._all(resource_type) else None
 
     def _table(self, stream: Resource) -> Table:
         conversion = _block(_block(stream.values, "extended_s3_configuration"), "data_format_conversion_configuration")

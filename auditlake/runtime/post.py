@@ -14,13 +14,21 @@ from typing import Any, Protocol
 from msgspec import structs
 
 from auditlake.errors import PlanError
-from auditlake.runtime.authenticate import Authentication, Caller, Check, MethodResource, check_of
+from auditlake.runtime.authenticate import (
+    Authentication,
+    Caller,
+    Check,
+    LambdaAuthorizers,
+    MethodResource,
+    check_of,
+)
 from auditlake.runtime.exchange import Finish, GatewayError, Operation, Request, Response, parameters
 from auditlake.runtime.gateway_responses import GatewayResponses
 from auditlake.runtime.plan import ACCOUNT_THROTTLE, Api, Throttle
 from auditlake.runtime.signature import NO_TOKEN
 from auditlake.runtime.validate import Validator
 from auditlake.runtime.vtl_values import Claims, JavaMap
+from auditlake.runtime.web_acl import WebAcl
 from lambda_src.common.inflate import GZIP_OR_DEFLATE, InflateError, inflate
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
@@ -105,6 +113,7 @@ class ApiFront:
         resource: MethodResource,
         authentication: Authentication | None = None,
         clock: Callable[[], float] = time.time,
+        authorizers: LambdaAuthorizers | None = None,
     ) -> None:
         """Read the document's operations.
 
@@ -114,12 +123,14 @@ class ApiFront:
             resource: region, account, API and stage, shown to templates and named by policies.
             authentication: how callers are checked where the document asks for it; None lets everybody in.
             clock: the epoch time in seconds.
+            authorizers: the Lambda authorizers, where there are any.
 
         Raises:
             PlanError: the document asks for what is not implemented.
             AuditlakeError: the authentication lacks what the document asks for.
         """
         self._api = api
+        self._web_acl = WebAcl(api.web_acl) if api.web_acl else None
         self._resource = resource
         self._clock = clock
         self._responses = GatewayResponses(api.document, api.stage_variables)
@@ -130,7 +141,7 @@ class ApiFront:
         self._routes = {
             key: _Route(
                 _throttled(key),
-                check_of(operation, api.document, given, resource, clock),
+                check_of(operation, api.document, given, resource, clock, authorizers),
                 Validator(api.document, operation),
                 integrations(operation),
             )
@@ -149,6 +160,8 @@ class ApiFront:
         """
         context = self._context(head)
         try:
+            if self._web_acl is not None and (blocked := self._web_acl.blocked(head)) is not None:
+                return self._with_ids(blocked, context)
             route = self._routes.get((head.method, head.path))
             if route is None:
                 # API Gateway looks for a method before it looks at credentials, and says so in these words (F3).
@@ -171,8 +184,9 @@ class ApiFront:
         try:
             if len(request.body) > MAX_BODY_BYTES:
                 raise GatewayError("REQUEST_TOO_LARGE", "Request Too Long")
-            known = caller or route.check.whole(request)
+            known = caller or await _recognised(route.check, request)
             context["identity"].update(known.identity)
+            context["authorizer"].update(known.authorizer)
             if known.claims:
                 context["authorizer"]["claims"] = Claims(known.claims)
             if "content-encoding" in request.headers:
@@ -252,6 +266,10 @@ class _Route:
     check: Check
     validator: Validator
     integration: Integration
+
+
+async def _recognised(check: Check, request: Request) -> Caller:
+    return await asyncio.to_thread(check.whole, request) if check.waits else check.whole(request)
 
 
 @lru_cache(maxsize=4)

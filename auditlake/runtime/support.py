@@ -228,6 +228,48 @@ _BUCKET: Support = {
     "tags_all": HARMLESS,
 }
 
+_WEB_ACL: Support = {
+    "name": HARMLESS,
+    "name_prefix": HARMLESS,
+    "description": HARMLESS,
+    "scope": Only(("REGIONAL",)),
+    "association_config": HARMLESS,
+    "custom_response_body": {"key": TEXT, "content": TEXT, "content_type": Only(("APPLICATION_JSON",))},
+    "default_action": {"allow": HARMLESS},
+    "rule": {
+        "name": TEXT,
+        "priority": NUMBER,
+        "action": {
+            "block": {
+                "custom_response": {
+                    "custom_response_body_key": TEXT,
+                    "response_code": NUMBER,
+                    "response_header": {"name": TEXT, "value": TEXT},
+                },
+            },
+        },
+        "override_action": HARMLESS,
+        "statement": {
+            "rate_based_statement": {
+                "aggregate_key_type": Only(("IP",)),
+                "evaluation_window_sec": Only((60, 120, 300, 600)),
+                "limit": NUMBER,
+            },
+            "regex_match_statement": {
+                "field_to_match": {"single_header": {"name": TEXT}},
+                "regex_string": TEXT,
+                "text_transformation": {"priority": HARMLESS, "type": Only(("NONE",))},
+            },
+            # AWS alone knows these rules; the start says that they are not here.
+            "managed_rule_group_statement": HARMLESS,
+        },
+        "visibility_config": HARMLESS,
+    },
+    "visibility_config": HARMLESS,
+    "tags": HARMLESS,
+    "tags_all": HARMLESS,
+}
+
 SUPPORT: Mapping[str, Support] = {
     "aws_kinesis_firehose_delivery_stream": _STREAM,
     "aws_api_gateway_rest_api": _API,
@@ -251,9 +293,30 @@ SUPPORT: Mapping[str, Support] = {
         "query": TEXT,
         "workgroup": HARMLESS,
     },
+    # The start says of each that it is not enforced here (door.py).
+    "aws_api_gateway_api_key": HARMLESS,
+    "aws_api_gateway_base_path_mapping": HARMLESS,
+    "aws_api_gateway_domain_name": HARMLESS,
+    "aws_api_gateway_usage_plan": HARMLESS,
+    "aws_api_gateway_usage_plan_key": HARMLESS,
+    "aws_wafv2_web_acl": _WEB_ACL,
+    "aws_wafv2_web_acl_association": HARMLESS,
+    "aws_wafv2_web_acl_logging_configuration": HARMLESS,
     "aws_api_gateway_account": HARMLESS,
     "aws_api_gateway_deployment": HARMLESS,
     "aws_athena_workgroup": HARMLESS,
+    # What watches the stack on AWS; here `auditlake status` and /metrics show the same figures.
+    "aws_cloudwatch_dashboard": HARMLESS,
+    "aws_cloudwatch_event_rule": HARMLESS,
+    "aws_cloudwatch_event_target": HARMLESS,
+    "aws_cloudwatch_metric_alarm": HARMLESS,
+    "aws_s3_bucket_metric": HARMLESS,
+    "aws_sns_topic": HARMLESS,
+    "aws_sns_topic_policy": HARMLESS,
+    "aws_sns_topic_subscription": HARMLESS,
+    # The files are as well protected as the disk that they lie on.
+    "aws_kms_alias": HARMLESS,
+    "aws_kms_key": HARMLESS,
     "aws_cloudwatch_log_group": HARMLESS,
     "aws_cloudwatch_log_stream": HARMLESS,
     "aws_glue_catalog_database": HARMLESS,

@@ -4,17 +4,18 @@ import contextlib
 import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from auditlake.errors import PlanError
 from auditlake.runtime.authenticate import Authentication, MethodResource, Mode
+from auditlake.runtime.authorizer import Authorizers
 from auditlake.runtime.buffer import Buffer
 from auditlake.runtime.control_endpoints import CONTROL, Control
 from auditlake.runtime.data_directory import only_process
 from auditlake.runtime.deliver import FirehoseIntegration, LambdaIntegration, MockIntegration, timeout_s
 from auditlake.runtime.exchange import Finish, Operation, Request, Response, problem
 from auditlake.runtime.firehose_api import FirehoseApi
-from auditlake.runtime.function import FunctionPool, FunctionProcess
+from auditlake.runtime.function import FunctionPool, FunctionProcess, Invocable
 from auditlake.runtime.handlers import check_handlers
 from auditlake.runtime.plan import Function, Plan
 from auditlake.runtime.post import ApiFront, Integration
@@ -27,6 +28,8 @@ from auditlake.runtime.stream import StreamWorker
 from auditlake.runtime.stream_front import StreamFront, is_call
 from auditlake.runtime.transform import MAX_INVOCATIONS
 
+AUTHORIZERS = 2
+"""Processes of a Lambda authorizer: tokens that it checks side by side."""
 RECEIVERS = 2
 """Processes of the receiver function: requests that it answers side by side."""
 
@@ -65,7 +68,8 @@ class Runtime:
             self._control = Control(plan, settings.data, (self.buffer, self.worker), self.authentication, clock)
             opened.callback(self._control.close)
             resource = MethodResource(plan.region, plan.account_id, plan.api.name, plan.api.stage)
-            self.api = ApiFront(plan.api, self._integration, resource, self.authentication, clock)
+            authorizers = Authorizers(self._authorizer, resource)
+            self.api = ApiFront(plan.api, self._integration, resource, self.authentication, clock, authorizers)
             check_handlers(self._processes)
             self._opened = opened.pop_all()
 
@@ -94,8 +98,14 @@ class Runtime:
         """Answer a request whose body is too large."""
         return self._stream_front.too_large(head) if is_call(head) else self.api.too_large(head)
 
-    def _process(self, function: Function) -> FunctionProcess:
+    def _authorizer(self, arn: str) -> Invocable:
+        """Return the function that checks tokens, with the given keys instead of its issuer's."""
+        keys = {"JWKS_FILE": str(self._settings.jwks.resolve())} if self._settings.jwks else {}
+        return FunctionPool([self._process(self.plan.function(arn), keys) for _ in range(AUTHORIZERS)])
+
+    def _process(self, function: Function, more: Mapping[str, str] | None = None) -> FunctionProcess:
         environment = {
+            **(more or {}),
             "AUDITLAKE_FUNCTION_ARN": function.arn,
             "AWS_REGION": self.plan.region,
             "AWS_DEFAULT_REGION": self.plan.region,

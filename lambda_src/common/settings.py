@@ -1,5 +1,6 @@
 """Settings from the environment, read once at start; an error names the variable, what came and what is allowed."""
 
+import json
 import string
 from collections.abc import Mapping
 
@@ -37,6 +38,31 @@ def true_or_false(environ: Mapping[str, str], name: str) -> bool:
     if value not in ("true", "false"):
         raise SettingsError(f"The environment variable {name} is {value!r}: it must be true or false.")
     return value == "true"
+
+
+def json_list(environ: Mapping[str, str], name: str, at_least: int = 0) -> list[str]:
+    """Read a variable that holds a JSON array of texts, at least so many; raises SettingsError."""
+    found = _json(text(environ, name))
+    if not isinstance(found, list) or not all(isinstance(one, str) and one for one in found) or len(found) < at_least:
+        raise SettingsError(
+            f"The environment variable {name} must be a JSON array of at least {at_least} texts that are not empty."
+        )
+    return found
+
+
+def json_texts(environ: Mapping[str, str], name: str) -> dict[str, str]:
+    """Read a variable that holds a JSON object of texts; raises SettingsError."""
+    found = _json(text(environ, name))
+    if not isinstance(found, dict) or not all(isinstance(one, str) for one in found.values()):
+        raise SettingsError(f"The environment variable {name} must be a JSON object whose values are texts.")
+    return found
+
+
+def _json(value: str) -> object:
+    try:
+        return json.loads(value)
+    except ValueError:
+        return None
 
 
 def partition_rule(environ: Mapping[str, str]) -> PartitionRule:

@@ -41,14 +41,19 @@ class Request:
     """Milliseconds since 1970, UTC."""
     source_ip: str
     principal: str
-    """Who was authenticated: the IAM ARN or the token's subject; empty when the API asks for neither."""
+    """Who was authenticated: the IAM ARN, the token's subject or principal, or the subject of a client certificate.
+
+    Empty when the API asks for none of them.
+    """
 
 
 def parse_request(event: Mapping[str, Any]) -> Request:
     """Read API Gateway's event; raises Problem 400, 413 or 415."""
     context = event["requestContext"]
     identity = context.get("identity") or {}
-    claims = (context.get("authorizer") or {}).get("claims") or {}
+    authorizer = context.get("authorizer") or {}
+    claims = authorizer.get("claims") or {}
+    certificate = identity.get("clientCert") or {}
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     lines = _content_type(headers.get("content-type") or CONTENT_TYPES[0]) in _LINES
     _check_encoding(headers.get("content-encoding") or "")
@@ -59,7 +64,10 @@ def parse_request(event: Mapping[str, Any]) -> Request:
         request_id=context.get("extendedRequestId") or context["requestId"],
         received_at=context["requestTimeEpoch"],
         source_ip=identity.get("sourceIp") or "",
-        principal=identity.get("userArn") or claims.get("sub") or "",
+        # As the mapping template of POST /events has it.
+        principal=(identity.get("userArn") or "") + (claims.get("sub") or "") + (authorizer.get("principalId") or "")
+        or certificate.get("subjectDN")
+        or "",
     )
 
 

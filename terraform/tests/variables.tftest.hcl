@@ -14,14 +14,14 @@ run "account_id_has_12_digits" {
   expect_failures = [var.account_id]
 }
 
-run "kms_key_arn_is_no_alias" {
+run "administrators_are_roles_or_users_with_a_name" {
   command = plan
 
   variables {
-    kms_key_arn = "alias/audit"
+    administrator_arns = ["arn:aws:iam::123456789012:role/*"]
   }
 
-  expect_failures = [var.kms_key_arn]
+  expect_failures = [var.administrator_arns]
 }
 
 run "name_fits_into_bucket_names" {
@@ -94,4 +94,15 @@ run "a_plan_knows_every_name" {
     ]
     error_message = "Names should be composed, not computed."
   }
+}
+
+run "the_canary_finds_the_door_open" {
+  command = plan
+
+  variables {
+    canary     = { enabled = true }
+    usage_plan = { clients = ["billing"] }
+  }
+
+  expect_failures = [var.canary]
 }

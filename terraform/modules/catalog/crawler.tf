@@ -1,6 +1,8 @@
 # Athena needs no crawler, because it projects the partitions; engines that do not know projection (Spark, Redshift
 # Spectrum) need them registered, and this registers them. It changes nothing of the table.
 resource "aws_glue_crawler" "events" {
+  #checkov:skip=CKV_AWS_195:it reads what S3 decrypts for it and writes no data of its own
+
   count = var.catalog.crawler_schedule == null ? 0 : 1
 
   name          = "${var.name}-events"
@@ -59,12 +61,18 @@ resource "aws_iam_role_policy" "crawler" {
         "arn:${var.account.partition}:glue:${var.account.region}:${var.account.id}:${resource}"]
       },
       {
-        Effect   = "Allow"
-        Action   = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]
-        Resource = "arn:${var.account.partition}:logs:${var.account.region}:${var.account.id}:log-group:/aws-glue/crawlers*"
+        Effect = "Allow"
+        Action = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = [for below in ["", ":log-stream:*"] :
+        "arn:${var.account.partition}:logs:${var.account.region}:${var.account.id}:log-group:/aws-glue/crawlers${below}"]
       },
-      ], var.kms_key_arn == null ? [] : [
-      { Effect = "Allow", Action = "kms:Decrypt", Resource = var.kms_key_arn },
+      ], !var.encryption.customer_managed ? [] : [
+      {
+        Effect    = "Allow"
+        Action    = "kms:Decrypt"
+        Resource  = var.encryption.key_arn
+        Condition = { StringLike = { "kms:ViaService" = "s3.${var.account.region}.amazonaws.com*" } } # China adds .cn
+      },
     ])
   })
 }

@@ -37,16 +37,16 @@ variable "catalog" {
   }
 }
 
+variable "encryption" {
+  description = "Whether a customer managed key encrypts query results, and its ARN; else S3's own."
+  type        = object({ customer_managed = bool, key_arn = string })
+  nullable    = false
+}
+
 variable "glue_dir" {
   description = "The folder with events.schema.json and queries/*.sql."
   type        = string
   nullable    = false
-}
-
-variable "kms_key_arn" {
-  description = "The key that encrypts query results; null uses S3's own."
-  type        = string
-  default     = null
 }
 
 variable "name" {

@@ -19,8 +19,8 @@ resource "aws_athena_workgroup" "audit" {
       expected_bucket_owner = var.account.id
 
       encryption_configuration {
-        encryption_option = var.kms_key_arn == null ? "SSE_S3" : "SSE_KMS"
-        kms_key_arn       = var.kms_key_arn
+        encryption_option = var.encryption.customer_managed ? "SSE_KMS" : "SSE_S3"
+        kms_key_arn       = var.encryption.key_arn
       }
     }
   }

@@ -1,10 +1,10 @@
 locals {
   glue = "arn:${var.account.partition}:glue:${var.account.region}:${var.account.id}"
 
-  use_bucket_key = var.kms_key_arn == null ? [] : [{
+  use_bucket_key = !var.encryption.customer_managed ? [] : [{
     Effect    = "Allow"
     Action    = ["kms:GenerateDataKey", "kms:Decrypt"]
-    Resource  = var.kms_key_arn
+    Resource  = var.encryption.key_arn
     Condition = { StringLike = { "kms:ViaService" = "s3.${var.account.region}.amazonaws.com*" } } # China adds .cn
   }]
 }

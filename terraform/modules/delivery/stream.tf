@@ -12,19 +12,21 @@ locals {
 }
 
 resource "aws_kinesis_firehose_delivery_stream" "events" {
+  #checkov:skip=CKV_AWS_241:AWS's own key by default; encryption.mode customer_managed sets a key
+
   name        = local.stream_name
   destination = "extended_s3"
 
   server_side_encryption {
     enabled  = true
-    key_type = var.kms_key_arn == null ? "AWS_OWNED_CMK" : "CUSTOMER_MANAGED_CMK"
-    key_arn  = var.kms_key_arn
+    key_type = var.encryption.customer_managed ? "CUSTOMER_MANAGED_CMK" : "AWS_OWNED_CMK"
+    key_arn  = var.encryption.key_arn
   }
 
   extended_s3_configuration {
     role_arn            = aws_iam_role.stream.arn
     bucket_arn          = var.bucket.arn
-    kms_key_arn         = var.kms_key_arn
+    kms_key_arn         = var.encryption.key_arn
     prefix              = local.events_prefix
     error_output_prefix = local.errors_prefix
     buffering_size      = var.buffering.size_mib

@@ -4,6 +4,12 @@ locals {
 }
 
 resource "aws_lambda_function" "transform" {
+  #checkov:skip=CKV_AWS_116:Firehose invokes it and keeps what fails, under the error prefix
+  #checkov:skip=CKV_AWS_115:concurrency that is reserved is also a limit: a burst would be refused though the account has room
+  #checkov:skip=CKV_AWS_117:it talks to AWS's own endpoints only; a VPC would add endpoints that can fail and keep nobody out
+  #checkov:skip=CKV_AWS_173:its variables hold names, no secrets
+  #checkov:skip=CKV_AWS_272:who may change the function may sign it as well; its hash is in the plan
+
   function_name    = local.transform_name
   description      = "Makes rows of events and says to which partition each belongs."
   role             = aws_iam_role.transform.arn

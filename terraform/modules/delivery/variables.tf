@@ -62,6 +62,12 @@ variable "buffering" {
   }
 }
 
+variable "encryption" {
+  description = "Whether a customer managed key encrypts the bucket, the stream and the logs, and its ARN."
+  type        = object({ customer_managed = bool, key_arn = string })
+  nullable    = false
+}
+
 variable "event_window" {
   description = "The days around receipt within which an event is partitioned by its own date."
   type        = object({ days_back = number, days_ahead = number })
@@ -76,12 +82,6 @@ variable "event_window" {
     condition     = floor(var.event_window.days_back) == var.event_window.days_back && floor(var.event_window.days_ahead) == var.event_window.days_ahead
     error_message = "event_window.days_back and event_window.days_ahead must be whole days."
   }
-}
-
-variable "kms_key_arn" {
-  description = "The key of the bucket and the stream; null when AWS owns them."
-  type        = string
-  default     = null
 }
 
 variable "logs" {

@@ -13,6 +13,10 @@ locals {
     sourceIp           = "$context.identity.sourceIp"
     userArn            = "$context.identity.userArn"
     subject            = "$context.authorizer.claims.sub"
+    principalId        = "$context.authorizer.principalId"
+    clientCertSubject  = "$context.identity.clientCert.subjectDN"
+    apiKeyId           = "$context.identity.apiKeyId"
+    wafResponseCode    = "$context.wafResponseCode"
     responseLength     = "$context.responseLength"
     responseLatency    = "$context.responseLatency"
     integrationStatus  = "$context.integration.status"
@@ -22,17 +26,26 @@ locals {
 }
 
 resource "aws_cloudwatch_log_group" "access" {
+  #checkov:skip=CKV_AWS_158:CloudWatch's own keys by default; encryption.mode customer_managed sets a key
+
   name              = local.access_log_name
   retention_in_days = var.logs.retention_days
+  kms_key_id        = var.encryption.key_arn
 }
 
 # API Gateway would make this group itself, and keep it for ever.
 resource "aws_cloudwatch_log_group" "execution" {
+  #checkov:skip=CKV_AWS_158:CloudWatch's own keys by default; encryption.mode customer_managed sets a key
+
   name              = "API-Gateway-Execution-Logs_${aws_api_gateway_rest_api.events.id}/v1"
   retention_in_days = var.logs.retention_days
+  kms_key_id        = var.encryption.key_arn
 }
 
 resource "aws_cloudwatch_log_group" "receiver" {
+  #checkov:skip=CKV_AWS_158:CloudWatch's own keys by default; encryption.mode customer_managed sets a key
+
   name              = "/aws/lambda/${local.receiver_name}"
   retention_in_days = var.logs.retention_days
+  kms_key_id        = var.encryption.key_arn
 }

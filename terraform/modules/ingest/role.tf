@@ -2,10 +2,10 @@ locals {
   api_role_arn = "arn:${var.account.partition}:iam::${var.account.id}:role/${var.name}-api"
 
   # A stream with a customer managed key takes records only from who may use the key (A5).
-  use_stream_key = var.kms_key_arn == null ? [] : [{
+  use_stream_key = !var.encryption.customer_managed ? [] : [{
     Effect    = "Allow"
     Action    = "kms:GenerateDataKey"
-    Resource  = var.kms_key_arn
+    Resource  = var.encryption.key_arn
     Condition = { StringLike = { "kms:ViaService" = "firehose.${var.account.region}.amazonaws.com*" } } # China adds .cn
   }]
 }

@@ -11,12 +11,25 @@ locals {
 
 # No force_destroy: `terraform destroy` stops here while there is an event.
 resource "aws_s3_bucket" "events" {
+  #checkov:skip=CKV_AWS_18:CloudTrail's data events say who read what, with the identity; access logs are best effort and cannot lie in a locked bucket
+  #checkov:skip=CKV_AWS_144:replication is an option: a second copy is a second place to guard
+  #checkov:skip=CKV_AWS_145:S3's own keys by default; encryption.mode customer_managed sets a key
+  #checkov:skip=CKV2_AWS_6:it has one, by for_each over both buckets, which the check does not follow
+  #checkov:skip=CKV2_AWS_62:nobody is to be told of each object; the alarm error-prefix tells of those that matter
+
   bucket              = local.events_bucket
   object_lock_enabled = var.object_lock.enabled
 }
 
 # Not the locked bucket, which would keep every result of every query as long as the events.
 resource "aws_s3_bucket" "results" {
+  #checkov:skip=CKV_AWS_18:results are copies that go after some days; who asked is in CloudTrail and in the workgroup
+  #checkov:skip=CKV_AWS_21:results are copies that go after some days; versions would keep them
+  #checkov:skip=CKV_AWS_144:results are copies that anyone who may can make again
+  #checkov:skip=CKV_AWS_145:S3's own keys by default; encryption.mode customer_managed sets a key
+  #checkov:skip=CKV2_AWS_6:it has one, by for_each over both buckets, which the check does not follow
+  #checkov:skip=CKV2_AWS_62:nobody is to be told of each result
+
   bucket              = local.results_bucket
   object_lock_enabled = false
   force_destroy       = true
@@ -36,11 +49,11 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "buckets" {
   bucket = each.value
 
   rule {
-    bucket_key_enabled = var.kms_key_arn == null ? null : true # one KMS request a bucket and time, not one an object
+    bucket_key_enabled = var.encryption.customer_managed ? true : null # one KMS request a bucket and time, not one an object
 
     apply_server_side_encryption_by_default {
-      sse_algorithm     = var.kms_key_arn == null ? "AES256" : "aws:kms"
-      kms_master_key_id = var.kms_key_arn
+      sse_algorithm     = var.encryption.customer_managed ? "aws:kms" : "AES256"
+      kms_master_key_id = var.encryption.key_arn
     }
   }
 }

@@ -11,6 +11,8 @@ locals {
 }
 
 resource "aws_s3_bucket_lifecycle_configuration" "events" {
+  #checkov:skip=CKV_AWS_300:rule abort-multipart does it; the check does not follow the dynamic rules beside it
+
   bucket = aws_s3_bucket.events.bucket
   # Smaller objects stay: a Glacier class charges for 128 KB and for each transition, more than it saves (E4).
   transition_default_minimum_object_size = "all_storage_classes_128K"

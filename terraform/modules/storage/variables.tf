@@ -4,10 +4,16 @@ variable "account" {
   nullable    = false
 }
 
-variable "kms_key_arn" {
-  description = "The key that encrypts both buckets; null uses S3's own keys."
-  type        = string
-  default     = null
+variable "administrator_arns" {
+  description = "The principals who alone may change what protects the bucket; empty leaves it to IAM."
+  type        = list(string)
+  nullable    = false
+}
+
+variable "encryption" {
+  description = "Whether a customer managed key encrypts both buckets, and its ARN; else S3's own."
+  type        = object({ customer_managed = bool, key_arn = string })
+  nullable    = false
 }
 
 variable "lifecycle_days" {
@@ -85,4 +91,10 @@ variable "object_lock" {
     condition     = (var.object_lock.days == null ? true : var.object_lock.days <= 36500) && (var.object_lock.years == null ? true : var.object_lock.years <= 100)
     error_message = "object_lock must end within 100 years (36500 days), the longest retention that S3 takes."
   }
+}
+
+variable "writer_role_arn" {
+  description = "The role of the delivery stream, which alone may write."
+  type        = string
+  nullable    = false
 }

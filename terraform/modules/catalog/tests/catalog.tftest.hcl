@@ -1,6 +1,7 @@
 mock_provider "aws" {}
 
 variables {
+  encryption     = { customer_managed = false, key_arn = null }
   name           = "auditlake"
   account        = { id = "123456789012", region = "us-east-1", partition = "aws" }
   audit_types    = ["login", "payment"]
@@ -146,11 +147,11 @@ run "a_key_of_the_customer_encrypts_results" {
   command = plan
 
   variables {
-    kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/1234"
+    encryption = { customer_managed = true, key_arn = "arn:aws:kms:us-east-1:123456789012:key/1234" }
   }
 
   assert {
-    condition     = aws_athena_workgroup.audit.configuration[0].result_configuration[0].encryption_configuration[0].encryption_option == "SSE_KMS" && aws_athena_workgroup.audit.configuration[0].result_configuration[0].encryption_configuration[0].kms_key_arn == var.kms_key_arn
+    condition     = aws_athena_workgroup.audit.configuration[0].result_configuration[0].encryption_configuration[0].encryption_option == "SSE_KMS" && aws_athena_workgroup.audit.configuration[0].result_configuration[0].encryption_configuration[0].kms_key_arn == var.encryption.key_arn
     error_message = "Results should use the key."
   }
 }

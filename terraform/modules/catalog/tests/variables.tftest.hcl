@@ -1,6 +1,7 @@
 mock_provider "aws" {}
 
 variables {
+  encryption     = { customer_managed = false, key_arn = null }
   name           = "auditlake"
   account        = { id = "123456789012", region = "us-east-1", partition = "aws" }
   audit_types    = ["login", "payment"]

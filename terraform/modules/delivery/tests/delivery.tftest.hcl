@@ -1,6 +1,7 @@
 mock_provider "aws" {}
 
 variables {
+  encryption    = { customer_managed = false, key_arn = null }
   name          = "auditlake"
   account       = { id = "123456789012", region = "us-east-1", partition = "aws" }
   audit_types   = ["login", "payment"]
@@ -75,21 +76,21 @@ run "a_key_of_the_customer_encrypts_stream_and_objects" {
   command = plan
 
   variables {
-    kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/1234"
+    encryption = { customer_managed = true, key_arn = "arn:aws:kms:us-east-1:123456789012:key/1234" }
   }
 
   assert {
-    condition     = aws_kinesis_firehose_delivery_stream.events.server_side_encryption[0].key_type == "CUSTOMER_MANAGED_CMK" && aws_kinesis_firehose_delivery_stream.events.server_side_encryption[0].key_arn == var.kms_key_arn
+    condition     = aws_kinesis_firehose_delivery_stream.events.server_side_encryption[0].key_type == "CUSTOMER_MANAGED_CMK" && aws_kinesis_firehose_delivery_stream.events.server_side_encryption[0].key_arn == var.encryption.key_arn
     error_message = "The stream should use the key."
   }
 
   assert {
-    condition     = aws_kinesis_firehose_delivery_stream.events.extended_s3_configuration[0].kms_key_arn == var.kms_key_arn
+    condition     = aws_kinesis_firehose_delivery_stream.events.extended_s3_configuration[0].kms_key_arn == var.encryption.key_arn
     error_message = "Objects should be written with the key."
   }
 
   assert {
-    condition     = [for statement in jsondecode(aws_iam_role_policy.stream.policy).Statement : statement.Action if statement.Resource == var.kms_key_arn] == [["kms:GenerateDataKey", "kms:Decrypt"]]
+    condition     = [for statement in jsondecode(aws_iam_role_policy.stream.policy).Statement : statement.Action if statement.Resource == var.encryption.key_arn] == [["kms:GenerateDataKey", "kms:Decrypt"]]
     error_message = "The stream should be allowed to use the key."
   }
 }

@@ -1,13 +1,20 @@
 mock_provider "aws" {}
 
 variables {
+  encryption   = { customer_managed = false, key_arn = null }
   name         = "auditlake"
   account      = { id = "123456789012", region = "us-east-1", partition = "aws" }
   stream       = { name = "auditlake-events", arn = "arn:aws:firehose:us-east-1:123456789012:deliverystream/auditlake-events" }
-  auth         = { mode = "iam", cognito_user_pool_arns = [], cognito_scopes = [] }
+  auth         = { mode = "iam", cognito_user_pool_arns = [], cognito_scopes = [], jwt = null }
   ingest       = { mode = "direct", packing = true, rate_limit = 500, burst_limit = 500, minimum_compression_size = 1024 }
   logs         = { retention_days = 90, own_api_gateway_settings = false }
   receiver_zip = "versions.tf" # any file that exists
+
+  access         = { account_ids = [], cidrs = [], vpc_endpoint_ids = [] }
+  authorizer_zip = "versions.tf"
+  domain         = null
+  usage_plan     = null
+  waf            = null
 }
 
 run "one_event_goes_straight_into_the_stream" {
@@ -89,6 +96,7 @@ run "cognito_asks_for_a_token_of_the_pool_with_the_scope" {
       mode                   = "cognito"
       cognito_user_pool_arns = ["arn:aws:cognito-idp:us-east-1:123456789012:userpool/us-east-1_abcdefghi"]
       cognito_scopes         = ["audit/write"]
+      jwt                    = null
     }
   }
 
@@ -167,7 +175,7 @@ run "producers_may_use_the_key_of_an_encrypted_stream" {
   command = plan
 
   variables {
-    kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/1234"
+    encryption = { customer_managed = true, key_arn = "arn:aws:kms:us-east-1:123456789012:key/1234" }
   }
 
   assert {

@@ -1,10 +1,13 @@
 mock_provider "aws" {}
 
 variables {
-  name           = "auditlake"
-  account        = { id = "123456789012", region = "us-east-1", partition = "aws" }
-  object_lock    = { enabled = true, mode = "GOVERNANCE", days = null, years = null }
-  lifecycle_days = { glacier_ir = 90, deep_archive = null, expire = null, noncurrent = null, abort_multipart = 7, athena_results = 30 }
+  encryption         = { customer_managed = false, key_arn = null }
+  administrator_arns = []
+  writer_role_arn    = "arn:aws:iam::123456789012:role/auditlake-events"
+  name               = "auditlake"
+  account            = { id = "123456789012", region = "us-east-1", partition = "aws" }
+  object_lock        = { enabled = true, mode = "GOVERNANCE", days = null, years = null }
+  lifecycle_days     = { glacier_ir = 90, deep_archive = null, expire = null, noncurrent = null, abort_multipart = 7, athena_results = 30 }
 }
 
 run "events_are_locked_for_a_year_by_default" {
@@ -200,11 +203,11 @@ run "a_key_of_the_customer_encrypts_both_buckets" {
   command = plan
 
   variables {
-    kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/1234"
+    encryption = { customer_managed = true, key_arn = "arn:aws:kms:us-east-1:123456789012:key/1234" }
   }
 
   assert {
-    condition     = alltrue([for encryption in values(aws_s3_bucket_server_side_encryption_configuration.buckets) : one(encryption.rule).apply_server_side_encryption_by_default[0].sse_algorithm == "aws:kms" && one(encryption.rule).apply_server_side_encryption_by_default[0].kms_master_key_id == var.kms_key_arn && one(encryption.rule).bucket_key_enabled])
+    condition     = alltrue([for encryption in values(aws_s3_bucket_server_side_encryption_configuration.buckets) : one(encryption.rule).apply_server_side_encryption_by_default[0].sse_algorithm == "aws:kms" && one(encryption.rule).apply_server_side_encryption_by_default[0].kms_master_key_id == var.encryption.key_arn && one(encryption.rule).bucket_key_enabled])
     error_message = "Both buckets should use the key, through a bucket key."
   }
 }
@@ -215,5 +218,93 @@ run "a_plan_knows_the_buckets" {
   assert {
     condition     = output.bucket == { name = "auditlake-events-123456789012", arn = "arn:aws:s3:::auditlake-events-123456789012", events_prefix = "events/", errors_prefix = "errors/" }
     error_message = "The bucket should be composed, not computed."
+  }
+}
+
+run "only_the_stream_writes_and_nobody_deletes" {
+  command = plan
+
+  assert {
+    condition = [for statement in jsondecode(aws_s3_bucket_policy.buckets["events"].policy).Statement : {
+      action = statement.Action, resource = statement.Resource, condition = statement.Condition
+      } if statement.Sid == "OnlyTheStreamWrites"] == [{
+      action    = "s3:PutObject"
+      resource  = "arn:aws:s3:::auditlake-events-123456789012/*"
+      condition = { ArnNotEquals = { "aws:PrincipalArn" = "arn:aws:iam::123456789012:role/auditlake-events" } }
+    }]
+    error_message = "Everybody but the stream's role should be refused to write."
+  }
+
+  assert {
+    condition = [for statement in jsondecode(aws_s3_bucket_policy.buckets["events"].policy).Statement : statement.Action
+      if statement.Sid == "NobodyDeletes" && statement.Resource == "arn:aws:s3:::auditlake-events-123456789012/*" && !can(statement.Condition)
+    ] == [["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"]]
+    error_message = "Nobody should delete a version, hide it behind a marker or pass its retention by."
+  }
+
+  assert {
+    condition     = [for statement in jsondecode(aws_s3_bucket_policy.buckets["results"].policy).Statement : statement.Sid] == ["OnlyTls", "OnlyTls12"]
+    error_message = "Results should be written and deleted by whom IAM lets."
+  }
+}
+
+run "a_writer_cannot_choose_a_shorter_retention" {
+  command = plan
+
+  variables {
+    object_lock = { enabled = true, mode = "COMPLIANCE", days = null, years = 7 }
+  }
+
+  assert {
+    condition = [for statement in jsondecode(aws_s3_bucket_policy.buckets["events"].policy).Statement : statement.Condition
+      if statement.Sid == "NoShorterRetention" && statement.Action == "s3:PutObject"
+    ] == [{ NumericLessThan = { "s3:object-lock-remaining-retention-days" = "2554" } }]
+    error_message = "An object with less than 7 years of retention, but for a day begun, should be refused."
+  }
+}
+
+run "without_a_lock_there_is_no_least_retention" {
+  command = plan
+
+  variables {
+    object_lock = { enabled = false, mode = "GOVERNANCE", days = null, years = null }
+  }
+
+  assert {
+    condition     = !strcontains(aws_s3_bucket_policy.buckets["events"].policy, "object-lock-remaining-retention-days")
+    error_message = "Where nothing is retained, no retention should be asked for."
+  }
+}
+
+run "no_other_key_is_taken" {
+  command = plan
+
+  variables {
+    encryption = { customer_managed = true, key_arn = "arn:aws:kms:us-east-1:123456789012:key/1234" }
+  }
+
+  assert {
+    condition = [for statement in jsondecode(aws_s3_bucket_policy.buckets["events"].policy).Statement : statement.Condition if statement.Sid == "NoOtherKey"] == [{
+      Null            = { "s3:x-amz-server-side-encryption-aws-kms-key-id" = "false" }
+      StringNotEquals = { "s3:x-amz-server-side-encryption-aws-kms-key-id" = "arn:aws:kms:us-east-1:123456789012:key/1234" }
+    }]
+    error_message = "An object that names another key should be refused; one that names none gets the bucket's."
+  }
+}
+
+run "only_administrators_change_the_bucket" {
+  command = plan
+
+  variables {
+    administrator_arns = ["arn:aws:iam::123456789012:role/audit-administrator"]
+  }
+
+  assert {
+    condition = [for statement in jsondecode(aws_s3_bucket_policy.buckets["events"].policy).Statement : statement.Condition
+      if statement.Sid == "OnlyAdministratorsChangeTheBucket" && length(setsubtract([
+        "s3:PutBucketPolicy", "s3:DeleteBucketPolicy", "s3:PutBucketVersioning", "s3:PutLifecycleConfiguration", "s3:PutBucketObjectLockConfiguration",
+      ], flatten([statement.Action]))) == 0
+    ] == [{ ArnNotLike = { "aws:PrincipalArn" = ["arn:aws:iam::123456789012:role/audit-administrator"] } }]
+    error_message = "Policy, versioning, lifecycle and lock should be the administrators' alone."
   }
 }

@@ -1,10 +1,13 @@
 mock_provider "aws" {}
 
 variables {
-  name           = "auditlake"
-  account        = { id = "123456789012", region = "us-east-1", partition = "aws" }
-  object_lock    = { enabled = true, mode = "GOVERNANCE", days = 365, years = null }
-  lifecycle_days = { glacier_ir = 90, deep_archive = null, expire = null, noncurrent = null, abort_multipart = 7, athena_results = 30 }
+  encryption         = { customer_managed = false, key_arn = null }
+  administrator_arns = []
+  writer_role_arn    = "arn:aws:iam::123456789012:role/auditlake-events"
+  name               = "auditlake"
+  account            = { id = "123456789012", region = "us-east-1", partition = "aws" }
+  object_lock        = { enabled = true, mode = "GOVERNANCE", days = 365, years = null }
+  lifecycle_days     = { glacier_ir = 90, deep_archive = null, expire = null, noncurrent = null, abort_multipart = 7, athena_results = 30 }
 }
 
 run "lifecycle_days_are_whole_days" {

@@ -1,0 +1,1 @@
+"""The authorizer: says for API Gateway whether a JSON Web Token of an OpenID Connect issuer lets its bearer in."""

@@ -1,0 +1,69 @@
+locals {
+  region = var.account.region
+
+  # The eight stages in the order of the path: two rows of four, read from left to right.
+  stages = [
+    { title = "post: requests, 4xx, 5xx", metrics = [
+      ["AWS/ApiGateway", "Count", "ApiName", var.api.name, "Stage", var.api.stage, { stat = "Sum" }],
+      [".", "4XXError", ".", ".", ".", ".", { stat = "Sum" }],
+      [".", "5XXError", ".", ".", ".", ".", { stat = "Sum" }],
+    ] },
+    { title = "validate: latency p50, p99 (ms), receiver", metrics = [
+      ["AWS/ApiGateway", "Latency", "ApiName", var.api.name, "Stage", var.api.stage, { stat = "p50" }],
+      ["...", { stat = "p99" }],
+      ["AWS/Lambda", "Duration", "FunctionName", var.functions.receiver.name, { stat = "p99" }],
+      [".", "Errors", ".", ".", { stat = "Sum" }],
+    ] },
+    { title = "deliver: records in, throttled", metrics = [
+      ["AWS/Firehose", "IncomingRecords", "DeliveryStreamName", var.stream.name, { stat = "Sum" }],
+      [".", "ThrottledRecords", ".", ".", { stat = "Sum" }],
+      [".", "IncomingBytes", ".", ".", { stat = "Sum" }],
+      [".", "BytesPerSecondLimit", ".", ".", { stat = "Minimum" }],
+    ] },
+    { title = "transform: success, duration (ms)", metrics = [
+      ["AWS/Firehose", "ExecuteProcessing.Success", "DeliveryStreamName", var.stream.name, { stat = "Average" }],
+      [".", "SucceedProcessing.Records", ".", ".", { stat = "Sum" }],
+      ["AWS/Lambda", "Duration", "FunctionName", var.functions.transform.name, { stat = "Maximum" }],
+    ] },
+    { title = "partition: open partitions of 500", metrics = [
+      ["AWS/Firehose", "PartitionCount", "DeliveryStreamName", var.stream.name, { stat = "Maximum" }],
+      [".", "PartitionCountExceeded", ".", ".", { stat = "Maximum" }],
+    ] },
+    { title = "convert: rows, failed", metrics = [
+      ["AWS/Firehose", "SucceedConversion.Records", "DeliveryStreamName", var.stream.name, { stat = "Sum" }],
+      [".", "FailedConversion.Records", ".", ".", { stat = "Sum" }],
+    ] },
+    { title = "store: age (s), objects, errors", metrics = [
+      ["AWS/Firehose", "DeliveryToS3.DataFreshness", "DeliveryStreamName", var.stream.name, { stat = "Maximum" }],
+      [".", "DeliveryToS3.ObjectCount", ".", ".", { stat = "Sum" }],
+      ["AWS/S3", "PutRequests", "BucketName", var.bucket.name, "FilterId", local.errors_filter, { stat = "Sum" }],
+    ] },
+    { title = "query: bytes read", metrics = [
+      [{ expression = "SUM(SEARCH('{AWS/Athena,QueryState,QueryType,WorkGroup} WorkGroup=\"${var.workgroup}\" MetricName=\"ProcessedBytes\"', 'Sum', 300))", label = "ProcessedBytes" }],
+    ] },
+  ]
+}
+
+resource "aws_cloudwatch_dashboard" "path" {
+  count = var.alarms.enabled ? 1 : 0
+
+  dashboard_name = var.name
+  dashboard_body = jsonencode({
+    widgets = [
+      for place, stage in local.stages : {
+        type   = "metric"
+        x      = place % 4 * 6
+        y      = floor(place / 4) * 6
+        width  = 6
+        height = 6
+        properties = {
+          title   = stage.title
+          metrics = stage.metrics
+          region  = local.region
+          period  = 300
+          view    = "timeSeries"
+        }
+      }
+    ]
+  })
+}
