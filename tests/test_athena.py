@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx
 import pytest
-from moto.server import ThreadedMotoServer
 
 from auditlake.athena import Athena, string
 from auditlake.error_store import aws_client
@@ -16,16 +15,14 @@ from auditlake.evidence import MAX_LIST_BYTES, stripped_rows, table_evidence
 from auditlake.reconcile import Evidence, Place
 from auditlake.runtime.query import run_query
 from tests import lake
+from tests.moto_server import moto_server
 
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     """The URL of moto's server."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with moto_server() as url:
+        yield url
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ import boto3
 import httpx
 import pytest
 from botocore.stub import Stubber
-from moto.server import ThreadedMotoServer
 
 from lambda_src.canary.find import Clock, FindError, Table, is_found, query
 from lambda_src.canary.post import event
 from tests.conftest import Running
+from tests.moto_server import moto_server
 
 TABLE = Table("audit", "audit", "events", "other")
 SLOT_S = 1_774_951_200
@@ -22,11 +22,8 @@ SLOT_S = 1_774_951_200
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     """Serve moto on a free port of loopback."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with moto_server() as url:
+        yield url
 
 
 @pytest.fixture

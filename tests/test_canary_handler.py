@@ -9,10 +9,10 @@ from types import ModuleType
 import boto3
 import httpx
 import pytest
-from moto.server import ThreadedMotoServer
 
 from lambda_src.common.settings import SettingsError
 from tests.conftest import Running
+from tests.moto_server import moto_server
 
 NAME = "lambda_src.canary.handler"
 NOW = 1_774_951_333.7
@@ -33,11 +33,8 @@ class Context:
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     """Serve moto on a free port of loopback, with the canary's workgroup."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with moto_server() as url:
+        yield url
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from moto.server import ThreadedMotoServer
 
 from auditlake.error_store import aws_client
 from tests.command_line import auditlake, on
 from tests.conftest import Running
 from tests.failures import event, processing_line
+from tests.moto_server import moto_server
 from tests.wire import client
 
 INCOMPLETE = 3
@@ -141,11 +141,8 @@ def test_a_mistake_is_one_sentence_and_exit_code_1(running: Running, arguments: 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     """The URL of moto's server: S3, and an Athena that answers what it is told to."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with moto_server() as url:
+        yield url
 
 
 def test_on_aws_it_asks_athena_and_the_error_prefix(

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from auditlake.error_store import aws_client
 from tests.command_line import auditlake, command, on
 from tests.conftest import Running, Up
 from tests.failures import conversion_line, enveloped, event, processing_line, write_object
+from tests.moto_server import moto_server
 from tests.stub_stream import StubStream, refused, stub_stream, taken
 from tests.wire import Resource, client, write_plan
 
@@ -316,11 +316,8 @@ def test_a_runtime_that_asks_for_its_token_is_shown_it(failed: Running) -> None:
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     """The URL of moto's server, which is S3 here."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with moto_server() as url:
+        yield url
 
 
 def test_a_bucket_in_s3_is_redriven_into_firehose(

@@ -6,11 +6,11 @@ from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from auditlake.error_store import DirectoryErrors, ErrorPrefix, S3Errors, aws_client
 from auditlake.errors import AuditlakeError, StoreError
 from tests.failures import PREFIX, store_of, write_object
+from tests.moto_server import moto_server
 
 
 @pytest.mark.parametrize(
@@ -54,11 +54,8 @@ def test_a_bucket_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     """The URL of moto's server, which is S3 here."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with moto_server() as url:
+        yield url
 
 
 @pytest.fixture

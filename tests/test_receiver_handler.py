@@ -12,10 +12,10 @@ from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from lambda_src.common.envelope import decode
 from lambda_src.common.settings import SettingsError
+from tests.moto_server import moto_server
 
 NAME = "lambda_src.receiver.handler"
 STREAM = "auditlake-events"
@@ -34,11 +34,8 @@ class Context:
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     """Serve moto on a free port of loopback."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with moto_server() as url:
+        yield url
 
 
 @pytest.fixture

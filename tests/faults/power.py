@@ -105,10 +105,14 @@ class Disk:
     def begin_with(self, place: Path, folder: Path) -> None:
         """Hold at `place` what a folder holds, all of it durable."""
         self.names[bytes(place)] = None
+        files: dict[int, _File] = {}  # by inode: names that are links of one file stay so
         for path in sorted(folder.rglob("*")):
             name = bytes(place) + bytes(path)[len(bytes(folder)) :]
-            content = None if path.is_dir() else path.read_bytes()
-            self.names[name] = None if content is None else _File(bytearray(content), bytearray(content))
+            if path.is_dir():
+                self.names[name] = None
+                continue
+            content = path.read_bytes()
+            self.names[name] = files.setdefault(path.stat().st_ino, _File(bytearray(content), bytearray(content)))
         self.durable_names = dict(self.names)
 
     def play(self, call: Played) -> None:
@@ -180,11 +184,15 @@ class Disk:
                 else:
                     names.pop(name, None)
         folder.mkdir()
+        written: dict[int, Path] = {}
         for name, file in sorted(names.items()):
             path = folder / name[len(self.root) + 1 :].decode()
             if not path.parent.is_dir():
                 continue  # the name of a directory above is not on the disk
             if file is None:
                 path.mkdir(exist_ok=True)
+            elif id(file) in written:
+                path.hardlink_to(written[id(file)])
             elif not name.endswith(b"-shm"):  # SQLite makes it anew: it is memory that processes share
                 path.write_bytes(file.after_power_cut(chance))
+                written[id(file)] = path
