@@ -67,6 +67,12 @@ def batch_url(url: str) -> str:
         raise SendError(f"{url!r} is no URL ({error}); give the endpoint's, e.g. http://127.0.0.1:8080.") from error
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise SendError(f"{url!r} is no http or https URL; give the endpoint's, e.g. http://127.0.0.1:8080.")
+    path = parsed.path.rstrip("/")
+    if parsed.query or parsed.fragment or parsed.userinfo or path.endswith(("/events", "/events/batch")):
+        raise SendError(
+            f"{parsed.copy_with(userinfo=b'')} is not the base URL of an endpoint: leave out /events, a query and a "
+            "password, e.g. https://audit.example.com/v1."
+        )
     return url.rstrip("/") + "/events/batch"
 
 
@@ -85,6 +91,12 @@ def post_batch(client: httpx.Client, url: str, body: bytes, count: int, now: dat
     every = tuple(range(count))
     try:
         response = client.post(url, content=body, headers=headers)
+    except httpx.LocalProtocolError:
+        # Its text quotes the header, and a header may be a secret.
+        raise SendError(
+            f"The request to {url} cannot be sent, because a header would hold what HTTP does not allow: look at the "
+            "token or the AWS credentials, whose session token may end in a newline."
+        ) from None
     except httpx.TransportError as error:
         return Answer(again=every, reason=f"{url}: {error or type(error).__name__}")
     reason = f"{response.status_code} {sentence(response)}"

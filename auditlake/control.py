@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 
+from auditlake.bearer import bearer
 from auditlake.errors import ControlError
 from auditlake.loopback import is_loopback
 
@@ -34,7 +35,7 @@ def get_explanation(url: str, token: str | None, event_id: str) -> dict[str, Any
 def _call(
     method: str, url: str, name: str, token: str | None, timeout_s: float, parameters: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    headers = {"Authorization": bearer(token)} if token else {}
     try:
         response = httpx.request(
             method,

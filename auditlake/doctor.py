@@ -13,10 +13,10 @@ from rich.text import Text
 from auditlake.checks import refusals, warnings
 from auditlake.checks.finding import Finding, Severity, shown
 from auditlake.errors import PlanError
-from auditlake.render import visible
 from auditlake.runtime.partition import parse_error_prefix, parse_prefix, parse_time_zone
 from auditlake.runtime.plan import Resource, plan_text, read_plan, read_resources
 from auditlake.runtime.support import unsupported
+from auditlake.terminal import visible
 
 TITLES = {
     Severity.REFUSE: "AWS refuses",

@@ -22,6 +22,7 @@ from rich.text import Text
 
 from auditlake.errors import QueryError
 from auditlake.runtime.query import QueryResult, Scan
+from auditlake.terminal import CONTROL, INVISIBLE, UNSAFE, escape, visible
 
 Row = Sequence[Any]
 
@@ -33,24 +34,9 @@ COLUMN_GAP = 3  # of box.SIMPLE_HEAD
 RECORD_VALUE_CHARACTERS = 2000
 PADDED_CHARACTERS = 40
 
-# C0, DEL, C1 and lone surrogates; then what makes text invisible or turns its direction (bidi, zero width, BOM).
-_CONTROL = r"\x00-\x1f\x7f-\x9f\ud800-\udfff"
-_INVISIBLE = r"\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
-_UNSAFE = re.compile(f"[{_CONTROL}{_INVISIBLE}]")
-_UNSAFE_IN_CSV = re.compile(rf"(?![\t\n\r])[{_CONTROL}{_INVISIBLE}]")
+_UNSAFE_IN_CSV = re.compile(rf"(?![\t\n\r])[{CONTROL}{INVISIBLE}]")
 # A cell that starts so is run as a formula by spreadsheets, some of which skip the white space before it.
 _FORMULA = re.compile(r"[\t\r\n ]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
-_NAMES = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
-
-
-def visible(text: str) -> str:
-    r"""Return the text with every character that could act on a terminal written as an escape, such as `\x1b`."""
-    return _UNSAFE.sub(_escape, text)
-
-
-def _escape(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    return _NAMES.get(match[0]) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
 
 
 def write(result: QueryResult, out: TextIO, *, as_json: bool, as_csv: bool) -> None:
@@ -224,7 +210,7 @@ def _is_number(value: object) -> bool:
 
 
 def _csv_text(text: str) -> str:
-    safe = _UNSAFE_IN_CSV.sub(_escape, text)
+    safe = _UNSAFE_IN_CSV.sub(escape, text)
     return f"'{safe}" if _FORMULA.match(safe) else safe
 
 
@@ -237,7 +223,7 @@ def _text(value: object) -> str:
 def _json(value: object) -> str:
     text: str = simplejson.dumps(_plain(value), ensure_ascii=False, use_decimal=True, ignore_nan=True)
     # Outside a string JSON has no such character, so that each is still the same string when read.
-    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def _plain(value: object) -> object:

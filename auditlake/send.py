@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from auditlake.batch_endpoint import Answer, batch_url, encode_body, post_batch, wait_before
+from auditlake.bearer import bearer
 from auditlake.errors import SendError
 from auditlake.events_input import DOCUMENT_KEY, read_events
 from auditlake.loopback import is_loopback
@@ -246,7 +247,7 @@ def send(
     clock = clock or Clock()
     summary = Summary()
     began = clock.monotonic()
-    headers = {"Authorization": f"Bearer {options.token}"} if options.token else {}
+    headers = {"Authorization": bearer(options.token)} if options.token else {}
     with (
         httpx.Client(
             headers=headers,

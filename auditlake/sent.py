@@ -151,8 +151,9 @@ def _of_spool(directory: Path) -> Iterator[Sent | NotSent]:
     """
     from auditlake.client.line import Line
     from auditlake.client.put_aside import dead_letters
-    from auditlake.client.spool import SENT, read_segment, read_settled, segments
+    from auditlake.client.spool import SENT, check_spool, read_segment, read_settled, segments
 
+    check_spool(directory)
     letters = dead_letters(directory)
     refused = {letter.id for letter in letters}
     for letter in letters:

@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+from auditlake.bearer import bearer
 from auditlake.error_store import aws_client
 from auditlake.errors import RedriveError
 
@@ -21,9 +22,10 @@ def runtime_client(url: str, token: str | None, region: str) -> Any:  # noqa: AN
     signed = token is None and ("AWS_ACCESS_KEY_ID" in os.environ or "AWS_PROFILE" in os.environ)
     client = _client(url, region, {} if signed else {"signature_version": UNSIGNED})
     if token is not None:
+        header = bearer(token)
 
         def show_token(request: Any, **_: object) -> None:  # noqa: ANN401 - botocore's
-            request.headers["Authorization"] = f"Bearer {token}"
+            request.headers["Authorization"] = header
 
         client.meta.events.register("before-send.firehose", show_token)
     return client

@@ -59,6 +59,19 @@ def waiting_events(data: Path) -> Iterator[Waiting]:
         raise ReconcileError(f"The buffer {path} cannot be read: {error}.") from None
 
 
+def buffer_id(data: Path) -> str | None:
+    """Return the id of a data directory's buffer, which its runtime's status tells; None where there is no buffer."""
+    path = data / "buffer.sqlite"
+    if not path.is_file():
+        return None
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            (found,) = connection.execute("SELECT value FROM meta WHERE key = 'id'").fetchone()
+    except (sqlite3.Error, OSError, TypeError) as error:
+        raise ReconcileError(f"The buffer {path} cannot be read: {error}.") from None
+    return str(found)
+
+
 def _accepted(record: bytes, identity_of_record: str) -> Iterator[Waiting]:
     """Yield the events of a record with the ids that the transform will give them."""
     for index, line in enumerate(event_lines(record)):

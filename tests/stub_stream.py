@@ -39,13 +39,13 @@ class StubStream:
 
 
 @contextmanager
-def stub_stream(name: str = "auditlake-events") -> Iterator[StubStream]:
+def stub_stream(name: str = "auditlake-events", buffer: str | None = None) -> Iterator[StubStream]:
     """Run a stream that a redrive takes for a runtime's, until the test is done."""
     stub = StubStream()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self._send(200, {"stream": name})
+            self._send(200, {"stream": name, "buffer": buffer})
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))

@@ -237,6 +237,17 @@ def test_another_stacks_runtime_gets_nothing(data: Path) -> None:
     assert other.batches == []
 
 
+def test_the_runtime_of_another_directory_gets_nothing_unless_it_is_meant(data: Path) -> None:
+    """Their rows would come into another table, and be booked as put; a flag says that this is meant."""
+    with stub_stream(buffer="of-another-directory") as other:
+        refusal = auditlake(data, "redrive", "--yes", "--event-id", "e1", AUDITLAKE_URL=other.url)
+        none = list(other.batches)
+        done = auditlake(data, "redrive", "--yes", "--event-id", "e1", "--other-runtime", AUDITLAKE_URL=other.url)
+    assert (refusal.returncode, none) == (1, [])
+    assert "runs on another data directory than" in refusal.stderr
+    assert (done.returncode, len(other.records)) == (0, 1), done.stderr
+
+
 @pytest.fixture(scope="module")
 def failed(up: Up) -> Running:
     """A runtime that asks for a token, with failed records of every kind that a producer can cause."""

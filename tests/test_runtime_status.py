@@ -26,6 +26,7 @@ def test_status_tells_what_waits_what_is_stored_and_what_failed(plan: Plan, tmp_
     buffer.stored(login, [], [], {**rows, "stored.rows": 4, "stored.objects": 2}, 2000)
 
     now = status(plan, buffer)
+    assert now["buffer"] == buffer.id
 
     assert now["accepted"] == {"records": 3, "bytes": 3}
     assert now["waiting"] == {"records": 1, "bytes": 1, "oldest_arrival_ms": 1000}

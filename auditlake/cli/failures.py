@@ -165,7 +165,7 @@ def _by_kind(item: tuple[Any, Any]) -> tuple[str, str, str]:
 
 
 def _print_survey(found: "Survey") -> None:
-    from auditlake.render import visible
+    from auditlake.terminal import visible
 
     if not found.kinds:
         out.print("Nothing failed that is selected.")

@@ -175,7 +175,7 @@ def _in_flight_s(place: Place, given: int | None) -> float:
 
 
 def _print(both: "Reconciliation", report: "Report", listed: "State | None", *, as_json: bool) -> None:
-    from auditlake.render import visible
+    from auditlake.terminal import visible
 
     if listed is not None:
         for found in both.events(listed):

@@ -86,6 +86,9 @@ def redrive(
     endpoint: EndpointOption = None,
     region: RegionOption = None,
     ledger: LedgerOption = None,
+    other_runtime: Annotated[
+        bool, typer.Option("--other-runtime", help="Put into the runtime at --url though it runs another directory.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Put failed events into the delivery stream again, with their ids; only looks without --yes.
@@ -104,7 +107,11 @@ def redrive(
     repair = _repair(mapping, through, timeout, interrupt)
     selected = selection(types, codes, event_types, event_ids, since, until)
     place = open_place(data, plan, bucket, endpoint, region, ledger)
-    target = _target(place, bucket, stream, endpoint, region, url, token) if yes else None
+    target = None
+    if yes and bucket is not None:
+        target = _firehose(place, stream, endpoint, region)
+    elif yes:
+        target = _runtime(place, None if other_runtime else data, stream, url, token)
     with err.status("listing error objects"):
         objects = [found for found in place.store.objects() if selected.takes_object(found)]
     what = "putting again" if yes else "looking"
@@ -152,29 +159,34 @@ def _tell_wait(seconds: float, timeout: float) -> None:
         )
 
 
-def _target(
-    place: Place,
-    bucket: str | None,
-    stream: str | None,
-    endpoint: str | None,
-    region: str | None,
-    url: str,
-    token: str | None,
-) -> "Target":
-    """Return where to put: what lies in a bucket goes to AWS, what lies in a data directory to the running runtime."""
+def _firehose(place: Place, stream: str | None, endpoint: str | None, region: str | None) -> "Target":
+    """Return the stream on AWS, where what lies in a bucket goes."""
     from auditlake.redrive import Target
-    from auditlake.stream_client import firehose_client, runtime_client
+    from auditlake.stream_client import firehose_client
 
-    if bucket is not None:
-        name = stream or place.plan.stream.name
-        return Target(name, firehose_client(name, endpoint, region))
+    name = stream or place.plan.stream.name
+    return Target(name, firehose_client(name, endpoint, region))
+
+
+def _runtime(place: Place, data: Path | None, stream: str | None, url: str, token: str | None) -> "Target":
+    """Return the stream of the running runtime, where what lies in its data directory goes; None lets any run there."""
+    from auditlake.redrive import Target
+    from auditlake.stream_client import runtime_client
+    from auditlake.waiting import buffer_id
+
     if stream is not None:
         raise RedriveError("--stream is for --bucket; the events of a data directory go to the runtime at --url.")
-    running = control.get_status(url, token)["stream"]
+    status = control.get_status(url, token)
+    running = status["stream"]
     if running != place.plan.stream.name:
         raise RedriveError(
             f"The runtime at {url} runs the stream {running}, and these events are of {place.plan.stream.name}: give "
             "its address with --url, or its plan with --plan."
+        )
+    if data is not None and status.get("buffer") != buffer_id(data):
+        raise RedriveError(
+            f"The runtime at {url} runs on another data directory than {data}, so the events would come into another "
+            "table: give the address of this directory's runtime with --url, or --other-runtime if that is meant."
         )
     return Target(running, runtime_client(url, token, place.plan.region))
 
@@ -201,7 +213,7 @@ def _summary_content(summary: "Summary", put: bool) -> dict[str, Any]:
 
 
 def _print_summary(summary: "Summary", put: bool, ledger: Path) -> None:
-    from auditlake.render import visible
+    from auditlake.terminal import visible
 
     kinds = sorted({(kind, code) for kind, code, _ in summary.by_failure})
     done = "sent" if put else "ready"

@@ -241,7 +241,7 @@ def explain(
 
 
 def _print_explanation(explanation: dict[str, Any]) -> None:
-    from auditlake.render import visible
+    from auditlake.terminal import visible
 
     for number, copy in enumerate(explanation["found"], 1):
         title = f"Event {visible(explanation['event_id'])}, copy {number} of {len(explanation['found'])}"

@@ -64,10 +64,10 @@ def spool_dead_letters(
 ) -> None:
     """List the events that the endpoint refused, each with its reason."""
     from auditlake.client.put_aside import dead_letters
-    from auditlake.client.spool import segments
-    from auditlake.render import visible
+    from auditlake.client.spool import check_spool
+    from auditlake.terminal import visible
 
-    segments(spool)  # says that there is no such spool
+    check_spool(spool)
     letters = dead_letters(spool)
     if events:
         for letter in letters:

@@ -18,6 +18,7 @@ from auditlake.client.segment import fork_guard
 from auditlake.client.spool import make_directory
 from auditlake.client.status import SpoolStatus, spool_status
 from auditlake.client.writer import Limits, Writer, unsettled
+from auditlake.errors import SpoolError
 from lambda_src.receiver.event_id import new_event_id
 
 _EXIT_TIMEOUT_S = 5.0
@@ -83,6 +84,8 @@ class AuditClient:
         from auditlake.client.post import Connection, authentication
         from auditlake.client.sender import SendLimits
 
+        if not os.fspath(spool):
+            raise SpoolError("spool is empty: name a directory, e.g. /var/spool/shop-audit.")
         self.spool = Path(spool).absolute()
         signer = authentication(url, token, auth, region)
         connect = partial(Connection, url, signer, timeout_s)

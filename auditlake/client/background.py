@@ -13,9 +13,8 @@ from auditlake.client.post import Connection
 from auditlake.client.segment import fork_guard
 from auditlake.client.sender import Sender, SendLimits, Stopped
 from auditlake.client.signals import Signals
+from auditlake.client.spool import SENDER_LOCK
 from auditlake.errors import AuditlakeError
-
-LOCK = "sender.lock"
 
 _log = logging.getLogger("auditlake.client")
 
@@ -28,7 +27,7 @@ class SenderLock:
 
     def __init__(self, directory: Path) -> None:
         """Name the spool; nothing is locked yet."""
-        self._path = directory / LOCK
+        self._path = directory / SENDER_LOCK
         self._fd = -1
 
     def take(self) -> bool:

@@ -10,7 +10,7 @@ from auditlake.client.clock import Clock
 from auditlake.client.post import Connection
 from auditlake.client.sender import Sender, SendLimits, Stopped
 from auditlake.client.signals import Signals
-from auditlake.client.spool import pending_bytes
+from auditlake.client.spool import check_spool, pending_bytes
 from auditlake.errors import SpoolError
 
 
@@ -38,7 +38,7 @@ def drain_spool(
     `advance` is told how many events are settled so far. Raises SpoolError when another process sends this spool, or
     when it cannot be read or written.
     """
-    pending_bytes(directory)  # says that there is no such spool, before a lock is made in it
+    check_spool(directory)  # before a lock is made in it
     lock = SenderLock(directory)
     signals = Signals()
     sender = Sender(directory, connection.post, limits or SendLimits(), clock or Clock(), signals)

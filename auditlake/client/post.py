@@ -7,6 +7,7 @@ from typing import Self
 import httpx
 
 from auditlake.batch_endpoint import Answer, batch_url, encode_body, post_batch
+from auditlake.bearer import bearer
 from auditlake.errors import SendError
 from auditlake.loopback import is_loopback
 
@@ -25,8 +26,7 @@ class Bearer(httpx.Auth):
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Add the header."""
-        token = self._token if isinstance(self._token, str) else self._token()
-        request.headers["Authorization"] = f"Bearer {token}"
+        request.headers["Authorization"] = bearer(self._token() if callable(self._token) else self._token)
         yield request
 
 
@@ -44,14 +44,20 @@ def authentication(url: str, token: Token | None, auth: str | None, region: str 
         raise SendError(f"auth={auth!r} is not known; it is 'sigv4', or None for the token or nothing.")
     if region is not None:
         raise SendError("region is for auth='sigv4': add it, or leave the region out.")
-    return None if token is None else Bearer(token)
+    if token is None:
+        return None
+    if not callable(token):
+        bearer(token)  # says now what is wrong with it
+    return Bearer(token)
 
 
 class Connection:
     """POSTs batches, over connections that are kept open between them."""
 
     def __init__(self, url: str, auth: httpx.Auth | None, timeout_s: float) -> None:
-        """POST to the batch endpoint below `url`; raises SendError for what is no URL."""
+        """POST to the batch endpoint below `url`; raises SendError for what is no URL, or no time."""
+        if not timeout_s > 0:
+            raise SendError(f"timeout_s is {timeout_s!r}: it must be a number of seconds above 0.")
         self._url = batch_url(url)
         self._client = httpx.Client(auth=auth, timeout=timeout_s, trust_env=not is_loopback(url))
 

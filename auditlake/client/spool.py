@@ -23,6 +23,7 @@ SETTLED_SUFFIX = ".settled"
 DEAD_LETTERS = "dead-letter.ndjson"
 DAMAGED = "damaged.ndjson"
 SENT = "sent"
+SENDER_LOCK = "sender.lock"
 
 _TAIL_BYTES = 4096
 
@@ -48,6 +49,22 @@ def make_directory(path: Path) -> None:
         raise SpoolError(f"The spool {path} cannot be made ({error.strerror}); name a directory of yours.") from error
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
         raise SpoolError(f"The spool {path} cannot be written by this user; give it the directory, or name another.")
+
+
+def check_spool(directory: Path) -> None:
+    """Raise SpoolError for a directory that is none, or holds other things and nothing of a spool.
+
+    An empty one is a spool that nobody has recorded to.
+    """
+    try:
+        names = {entry.name for entry in directory.iterdir()}
+    except OSError as error:
+        raise SpoolError(f"The spool {directory} cannot be read ({error.strerror}); is it the right path?") from error
+    ours = {SENDER_LOCK, DEAD_LETTERS, DAMAGED, SENT}
+    if names and not names & ours and not any(name.endswith((SUFFIX, SETTLED_SUFFIX, NEW_SUFFIX)) for name in names):
+        raise SpoolError(
+            f"{directory} is no spool: it holds other files; give the directory that AuditClient was given."
+        )
 
 
 def segments(directory: Path) -> list[Path]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from auditlake.client.line import Line
 from auditlake.client.put_aside import count_damaged, dead_letters
-from auditlake.client.spool import pending, pending_bytes
+from auditlake.client.spool import check_spool, pending, pending_bytes
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class SpoolStatus:
 
 def spool_status(directory: Path, now: datetime) -> SpoolStatus:
     """Return what a spool holds; it is read whole. Raises SpoolError when it cannot be read."""
+    check_spool(directory)
     count = damage = 0
     oldest_ms = None
     for _, line in pending(directory):

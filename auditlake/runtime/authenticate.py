@@ -18,6 +18,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from auditlake.bearer import token_text
 from auditlake.errors import AuditlakeError, PlanError
 from auditlake.runtime.door import is_api_key
 from auditlake.runtime.exchange import GatewayError, Operation, Request
@@ -120,10 +121,11 @@ def load_authentication(
     Raises:
         AuditlakeError: options that do not fit each other, or a file that cannot be read.
     """
-    if token is not None and (not token.strip() or not token.isascii()):
-        # An empty one comes from a variable that is not set; one that is not ASCII no client can send in a header.
+    if token is not None and (token := token_text(token)) is None:
+        # An empty one comes from a variable that is not set; one that no header can carry no client can send.
         raise AuditlakeError(
-            "The token is empty or not ASCII: give a secret of letters and digits, or leave --token out."
+            "The token is empty or not ASCII, or holds spaces: give a secret of letters and digits, or leave --token "
+            "out."
         )
     chosen = mode or (Mode.TOKEN if token else Mode.NONE)
     if chosen is Mode.TOKEN and not token:

@@ -13,9 +13,10 @@ from auditlake.runtime.problems import Problem, join
 def status(plan: Plan, buffer: Buffer, delivery: Problem | None = None) -> dict[str, Any]:
     """Return the state of a running stream as JSON values; sizes in bytes, times in epoch ms (UTC).
 
-    `recovered` says what was found when the buffer was opened; `damaged` counts the accepted records
-    that cannot be read any more. `problem` is what fails now: why requests are refused, and what keeps records from
-    being delivered, which is given as `delivery`.
+    `buffer` is the id of the data directory's buffer, by which a directory and its runtime know each other.
+    `recovered` says what was found when the buffer was opened; `damaged` counts the accepted records that cannot be
+    read any more. `problem` is what fails now: why requests are refused, and what keeps records from being delivered,
+    which is given as `delivery`.
     `other_share` is the share of stored rows whose first partition key is `other`: event types that are not listed.
     """
     counters = buffer.counters()
@@ -34,6 +35,7 @@ def status(plan: Plan, buffer: Buffer, delivery: Problem | None = None) -> dict[
     stored = sum(by_first.values())
     return {
         "stream": plan.stream.name,
+        "buffer": buffer.id,
         "problem": None if problem is None else asdict(problem),
         "accepted": {"records": counters.get("accepted.records", 0), "bytes": counters.get("accepted.bytes", 0)},
         "waiting": {
