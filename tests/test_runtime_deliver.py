@@ -3,12 +3,14 @@
 import asyncio
 import base64
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any, cast
 
 import pytest
 
 from auditlake.errors import PlanError
+from auditlake.runtime.buffer import Buffer
 from auditlake.runtime.deliver import (
     MAX_EVENT_BYTES,
     FirehoseIntegration,
@@ -17,6 +19,7 @@ from auditlake.runtime.deliver import (
     Responses,
 )
 from auditlake.runtime.exchange import GatewayError, Operation, Request, Response
+from auditlake.runtime.firehose_api import FirehoseApi
 from auditlake.runtime.function import FunctionError
 from auditlake.runtime.plan import Plan
 
@@ -42,7 +45,7 @@ class ScriptedApi:
         self.response = Response(status, json.dumps(answer).encode())
         self.calls: list[tuple[str, dict[str, Any]]] = []
 
-    async def call(self, operation: str, body: bytes | str) -> Response:
+    async def call(self, operation: str, body: bytes | str, limit_s: float | None = None) -> Response:  # noqa: ARG002 - the protocol
         """Answer."""
         self.calls.append((operation, json.loads(body)))
         return self.response
@@ -276,14 +279,14 @@ def test_an_override_holds_after_the_whole_template(plan: Plan) -> None:
 
 
 def test_a_stream_that_does_not_answer_in_time_is_a_504(plan: Plan) -> None:
-    """The integration's time limit ends the wait."""
+    """The integration's time limit ends the wait for a disk that does not answer."""
 
     class Hanging:
-        async def call(self, operation: str, body: bytes | str) -> Response:  # noqa: ARG002 - the protocol
-            await asyncio.Event().wait()
-            raise AssertionError
+        def accept(self, arrival_ms: int, records: Sequence[bytes]) -> "Future[list[int]]":  # noqa: ARG002 - a buffer's
+            return Future()
 
-    integration = FirehoseIntegration(operation(plan, timeoutInMillis=50), Hanging())
+    api = FirehoseApi(plan.stream, cast("Buffer", Hanging()))
+    integration = FirehoseIntegration(operation(plan, timeoutInMillis=50), api)
     with pytest.raises(GatewayError) as caught:
         asyncio.run(integration.answer(Request("POST", "/events", "", {}, EVENT, ""), context()))
 

@@ -23,11 +23,14 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     processes: list[FunctionProcess] = []
 
-    def make(handler: str, timeout_s: int = 20, environment: dict[str, str] | None = None) -> FunctionProcess:
+    def make(
+        handler: str, timeout_s: int = 20, environment: dict[str, str] | None = None, niceness: int = 0
+    ) -> FunctionProcess:
         function = Function(
             "f", "arn:aws:lambda:us-east-1:1:function:f", f"functions.{handler}", environment or {}, timeout_s
         )
-        process = FunctionProcess(function, tmp_path / "f.log", {"AUDITLAKE_FUNCTION_ARN": function.arn})
+        given = {"AUDITLAKE_FUNCTION_ARN": function.arn}
+        process = FunctionProcess(function, tmp_path / "f.log", given, niceness=niceness)
         processes.append(process)
         return process
 
@@ -44,6 +47,15 @@ def test_a_function_gets_the_event_its_environment_and_a_context(start: Start, m
     assert isinstance(answer, bytes)
     content = json.loads(answer.decode("utf-8", "surrogatepass"))
     assert content == {"event": {"a": "é\ud800"}, "name": "f", "remaining": True, "greeting": "hi", "home_secret": None}
+
+
+def test_a_function_that_nobody_waits_for_stands_back(start: Start) -> None:
+    """Its process has the niceness that was asked for, on top of the server's own."""
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert [start("niceness").invoke(b"{}"), start("niceness", niceness=3).invoke(b"{}")] == [
+        str(own).encode(),
+        str(own + 3).encode(),
+    ]
 
 
 def test_a_thrown_error_is_the_invocations_error_and_the_next_one_works(start: Start) -> None:

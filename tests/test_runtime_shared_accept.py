@@ -104,3 +104,17 @@ def test_a_job_has_a_size() -> None:
         assert await asyncio.gather(*tasks) == [[1], [2], [3]]
 
     run(test)
+
+
+def test_a_request_whose_time_is_up_hears_so_and_takes_nobody_with_it() -> None:
+    """TimeoutError for the one with a limit; the other, of the same job, has its number when the job is done."""
+
+    async def test(buffer: ScriptedBuffer, shared: SharedAccept) -> None:
+        hurried = asyncio.ensure_future(shared.accept([b"a"], limit_s=0.001))
+        patient = asyncio.ensure_future(shared.accept([b"b"]))
+        with pytest.raises(TimeoutError):
+            await hurried
+        buffer.jobs[0][2].set_result([1, 2])
+        assert await patient == [2]
+
+    run(test)

@@ -16,11 +16,12 @@ import pytest
 
 from auditlake.errors import PlanError, StoreError
 from auditlake.runtime.buffer import Buffer
+from auditlake.runtime.exchange import OpenRequests
 from auditlake.runtime.function import FunctionError
 from auditlake.runtime.placement import MAX_ACTIVE_PARTITIONS
 from auditlake.runtime.plan import Column, Plan
 from auditlake.runtime.store import DirectoryStore
-from auditlake.runtime.stream import StreamWorker
+from auditlake.runtime.stream import RUSH, StreamWorker
 
 KEYS = {"audit_type": "login", "year": "2026", "month": "11", "day": "24"}
 NOON = 1_795_521_600
@@ -55,6 +56,7 @@ class Stream:
     worker: StreamWorker
     root: Path
     clock: list[float]
+    requests: OpenRequests
 
     def put(self, **told: Any) -> None:  # noqa: ANN401 - any JSON
         """Accept a record that tells the transform what to answer."""
@@ -83,8 +85,11 @@ def make(plan: Plan, tmp_path: Path) -> Iterator[Make]:
         changed = replace(plan, stream=replace(plan.stream, **changes))
         buffer = Buffer(tmp_path / "buffer.sqlite")
         store = DirectoryStore(tmp_path / "bucket")
-        worker = StreamWorker(changed, buffer, function or ByInstruction(), store, clock=lambda: clock[0])
-        made.append(Stream(buffer, worker, tmp_path / "bucket", clock))
+        requests = OpenRequests()
+        worker = StreamWorker(
+            changed, buffer, function or ByInstruction(), store, clock=lambda: clock[0], open_requests=requests
+        )
+        made.append(Stream(buffer, worker, tmp_path / "bucket", clock, requests))
         return made[-1]
 
     yield stream
@@ -118,6 +123,35 @@ def test_a_full_buffer_does_not_wait(make: Make, plan: Plan) -> None:
     stream.worker.step(everything=False)
 
     assert stream.rows() == ["big"]
+
+
+def test_many_open_requests_go_before_a_full_batch(make: Make, plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While they are open it waits, but no longer than its interval, nor beyond what may be behind, nor for a flush."""
+    full = {"row": {"event_id": "big", "raw": "x" * plan.stream.processor.buffer_size_bytes}}
+    stream = make()
+    stream.requests.count = RUSH
+    stream.put(**full)
+    stream.worker.step(everything=False)
+    assert stream.buffer.waiting().records == 1
+    stream.clock[0] += plan.stream.processor.buffer_interval_s
+    stream.worker.step(everything=False)
+    assert stream.buffer.waiting().records == 0
+
+    stream.put(**full)
+    stream.requests.count = RUSH - 1
+    stream.worker.step(everything=False)
+    assert stream.buffer.waiting().records == 0
+
+    stream.put(**full)
+    stream.requests.count = RUSH
+    monkeypatch.setattr("auditlake.runtime.stream.MAX_BEHIND_BYTES", plan.stream.processor.buffer_size_bytes)
+    stream.worker.step(everything=False)
+    assert stream.buffer.waiting().records == 0
+
+    monkeypatch.undo()
+    stream.put(**full)
+    stream.worker.step(everything=True)
+    assert stream.buffer.waiting().records == 0
 
 
 def test_an_object_holds_no_more_than_the_buffers_size(make: Make) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from auditlake.errors import StoreError
-from auditlake.runtime.exchange import Front, Request, Response, problem
+from auditlake.runtime.exchange import Front, OpenRequests, Request, Response, problem
 from auditlake.runtime.post import MAX_BODY_BYTES
 from auditlake.runtime.settings import Limits
 
@@ -39,11 +39,11 @@ class _RefusedError(Exception):
 class Asgi:
     """Serves one listener."""
 
-    def __init__(self, front: Front, limits: Limits) -> None:
-        """Serve `front` within `limits`."""
+    def __init__(self, front: Front, limits: Limits, open_requests: OpenRequests | None = None) -> None:
+        """Serve `front` within `limits`; `open_requests` is told how many requests are being answered."""
         self._front = front
         self._limits = limits
-        self._requests = 0
+        self._open = open_requests or OpenRequests()
         self._held_bytes = 0
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
@@ -51,7 +51,7 @@ class Asgi:
         if scope["type"] != "http":
             raise RuntimeError(f"The runtime serves HTTP, not {scope['type']}.")
         head = _head(scope)
-        self._requests += 1
+        self._open.count += 1
         held = _Held(self, _declared_bytes(head) or 0)
         try:
             await _send(send, await self._answer(head, receive, held))
@@ -62,11 +62,11 @@ class Asgi:
         except asyncio.CancelledError:
             await _send(send, _stopped(), close=True)
         finally:
-            self._requests -= 1
+            self._open.count -= 1
             held.release()
 
     async def _answer(self, head: Request, receive: Receive, held: "_Held") -> Response:
-        if self._requests > self._limits.requests or not held.fits():
+        if self._open.count > self._limits.requests or not held.fits():
             raise _RefusedError(_busy())
         admitted = self._front.admit(head)
         declared = _declared_bytes(head)

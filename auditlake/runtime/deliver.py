@@ -42,8 +42,8 @@ _CONFIGURATION = "Internal server error"
 class StreamApi(Protocol):
     """The delivery stream's API, as the integration calls it."""
 
-    async def call(self, operation: str, body: bytes | str) -> Response:
-        """Answer one call of the JSON 1.1 protocol."""
+    async def call(self, operation: str, body: bytes | str, limit_s: float | None = None) -> Response:
+        """Answer one call of the JSON 1.1 protocol; raises TimeoutError when that takes more than `limit_s` seconds."""
 
 
 class FirehoseIntegration:
@@ -77,8 +77,7 @@ class FirehoseIntegration:
         """Render, call the stream, and map its answer; raises GatewayError."""
         body = self._request_body(request, context)
         try:
-            async with asyncio.timeout(self._timeout_s):
-                called = await self._api.call(self._action, body)
+            called = await self._api.call(self._action, body, self._timeout_s)
         except TimeoutError:
             raise GatewayError("INTEGRATION_TIMEOUT", "Endpoint request timed out") from None
         return self._responses.map(called.status, called.body.decode(), context)

@@ -41,6 +41,13 @@ class Response(msgspec.Struct, frozen=True):
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
+@dataclass
+class OpenRequests:
+    """How many requests are being answered: those of the loop count, any thread may look."""
+
+    count: int = 0
+
+
 Finish = Callable[[Request], Awaitable[Response]]
 """Answers a request that was let in by its head, once its body is there."""
 

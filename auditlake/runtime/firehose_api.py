@@ -5,9 +5,7 @@ The others create, change or delete streams, which is the plan's part here; they
 operation that it does not know.
 """
 
-import asyncio
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +15,7 @@ from auditlake.runtime.buffer import Buffer
 from auditlake.runtime.describe import describe, tags
 from auditlake.runtime.exchange import Response
 from auditlake.runtime.plan import DeliveryStream
+from auditlake.runtime.random_pool import random_uuid
 from auditlake.runtime.shared_accept import SharedAccept
 
 TARGET_PREFIX = "Firehose_20150804."
@@ -26,6 +25,8 @@ DEFAULT_TAGS = 50
 """Tags of a ListTagsForDeliveryStream without Limit: all that a stream can have (documented in the service model)."""
 
 Parameters = Mapping[str, Any]
+Operation = Callable[[Parameters, float | None], Awaitable[dict[str, Any]]]
+"""What answers a call by its parameters, within a number of seconds where that is given."""
 
 
 class FirehoseApi:
@@ -37,7 +38,7 @@ class FirehoseApi:
         self._buffer = buffer
         self._clock = clock
         self._shared: SharedAccept | None = None
-        self._operations: Mapping[str, Callable[[Parameters], Awaitable[dict[str, Any]]]] = {
+        self._operations: Mapping[str, Operation] = {
             "PutRecord": self._put_record,
             "PutRecordBatch": self._put_record_batch,
             "DescribeDeliveryStream": self._describe,
@@ -49,12 +50,15 @@ class FirehoseApi:
     async def answer(self, target: str, body: bytes) -> Response:
         """Answer a request by its X-Amz-Target; one of another service is an operation that is not known."""
         if not target.startswith(TARGET_PREFIX):
-            return error_response(_unknown_operation(target), str(uuid.uuid4()))
+            return error_response(_unknown_operation(target), random_uuid())
         return await self.call(target.removeprefix(TARGET_PREFIX), body)
 
-    async def call(self, operation: str, body: bytes | str) -> Response:
-        """Answer one call; `body` is its JSON. Errors are answers, as AWS gives them."""
-        request_id = str(uuid.uuid4())
+    async def call(self, operation: str, body: bytes | str, limit_s: float | None = None) -> Response:
+        """Answer one call; `body` is its JSON. Errors are answers, as AWS gives them.
+
+        Raises TimeoutError when records are not on the disk within `limit_s` seconds.
+        """
+        request_id = random_uuid()
         try:
             if operation not in self._operations:
                 raise _unknown_operation(operation)
@@ -64,27 +68,27 @@ class FirehoseApi:
                 raise ApiError(
                     "ResourceNotFoundException", f"Firehose {name} under account {self._account()} not found."
                 )
-            return response(await self._operations[operation](parameters), request_id)
+            return response(await self._operations[operation](parameters, limit_s), request_id)
         except ApiError as error:
             return error_response(error, request_id)
 
     def _account(self) -> str:
         return self._stream.arn.split(":")[4]
 
-    async def _put_record(self, parameters: Parameters) -> dict[str, Any]:
-        (record_id,) = await self._put([parameters["Record"]["Data"]])
+    async def _put_record(self, parameters: Parameters, limit_s: float | None) -> dict[str, Any]:
+        (record_id,) = await self._put([parameters["Record"]["Data"]], limit_s)
         return {"RecordId": record_id, "Encrypted": self._stream.encrypted}
 
-    async def _put_record_batch(self, parameters: Parameters) -> dict[str, Any]:
+    async def _put_record_batch(self, parameters: Parameters, limit_s: float | None) -> dict[str, Any]:
         data = [record["Data"] for record in parameters["Records"]]
         if sum(map(len, data)) > MAX_BATCH_BYTES:
             raise ApiError("InvalidArgumentException", "Records size exceeds 4 MB limit")
-        responses = [{"RecordId": record_id} for record_id in await self._put(data)]
+        responses = [{"RecordId": record_id} for record_id in await self._put(data, limit_s)]
         return {"FailedPutCount": 0, "Encrypted": self._stream.encrypted, "RequestResponses": responses}
 
-    async def _put(self, data: Sequence[bytes]) -> list[str]:
+    async def _put(self, data: Sequence[bytes], limit_s: float | None) -> list[str]:
         try:
-            sequence = await self._accept().accept(data)
+            sequence = await self._accept().accept(data, limit_s)
         except StoreError as error:
             # Nothing was acknowledged; the producer keeps the records and tries again. That it is a 503 is UNV (A3).
             raise ApiError("ServiceUnavailableException", str(error), 503) from None
@@ -92,23 +96,24 @@ class FirehoseApi:
 
     def _accept(self) -> SharedAccept:
         """Return what accepts for the running loop: requests of one loop share their syncs."""
-        if self._shared is None or self._shared.loop is not asyncio.get_running_loop():
+        # asyncio.get_running_loop asks the kernel for the process each time, which is dear where this is asked.
+        if self._shared is None or not self._shared.loop.is_running():
             self._shared = SharedAccept(self._buffer, self._clock)
         return self._shared
 
-    async def _describe(self, parameters: Parameters) -> dict[str, Any]:
+    async def _describe(self, parameters: Parameters, _: float | None) -> dict[str, Any]:
         description = describe(self._stream, self._buffer.created_ms / 1000)
         after = parameters.get("ExclusiveStartDestinationId", "")
         description["Destinations"] = [d for d in description["Destinations"] if d["DestinationId"] > after]
         return {"DeliveryStreamDescription": description}
 
-    async def _list(self, parameters: Parameters) -> dict[str, Any]:
+    async def _list(self, parameters: Parameters, _: float | None) -> dict[str, Any]:
         # A Limit is at least 1, and there is but one stream.
         after = parameters.get("ExclusiveStartDeliveryStreamName", "")
         listed = parameters.get("DeliveryStreamType", "DirectPut") == "DirectPut" and self._stream.name > after
         return {"DeliveryStreamNames": [self._stream.name] if listed else [], "HasMoreDeliveryStreams": False}
 
-    async def _list_tags(self, parameters: Parameters) -> dict[str, Any]:
+    async def _list_tags(self, parameters: Parameters, _: float | None) -> dict[str, Any]:
         after, limit = parameters.get("ExclusiveStartTagKey", ""), parameters.get("Limit", DEFAULT_TAGS)
         found = [tag for tag in tags(self._stream) if tag["Key"] > after]
         return {"Tags": found[:limit], "HasMoreTags": len(found) > limit}

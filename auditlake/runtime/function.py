@@ -56,9 +56,15 @@ class FunctionProcess:
         function: Function,
         log: Path,
         environment: Mapping[str, str],
+        *,
+        niceness: int = 0,
     ) -> None:
-        """Prepare to run `function`; its output is appended to the file `log`; `environment` adds to the plan's."""
+        """Prepare to run `function`; its output is appended to the file `log`; `environment` adds to the plan's.
+
+        Where requests do not wait for it, `niceness` (0 to 19) lets them go first when the cores are not enough.
+        """
         self.function = function
+        self._niceness = niceness
         self._log = log
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
@@ -127,6 +133,10 @@ class FunctionProcess:
                     env=self.environment(),
                     start_new_session=True,  # ctrl-C goes to the server, which drains; not to its functions
                 )
+            if self._niceness:
+                with contextlib.suppress(OSError):  # it may have ended already, which the pipes will tell
+                    own = os.getpriority(os.PRIO_PROCESS, 0)
+                    os.setpriority(os.PRIO_PROCESS, self._process.pid, min(own + self._niceness, 19))
             if self._process.stdin is not None:
                 os.set_blocking(self._process.stdin.fileno(), False)
         if self._process.stdin is None or self._process.stdout is None:

@@ -9,7 +9,7 @@ import uvicorn
 import uvloop
 
 from auditlake.runtime.asgi import Asgi
-from auditlake.runtime.exchange import Front
+from auditlake.runtime.exchange import Front, OpenRequests
 from auditlake.runtime.http_protocol import with_limits
 from auditlake.runtime.settings import Limits, default_limits
 from auditlake.runtime.wiring import Runtime
@@ -25,10 +25,13 @@ class HttpServer:
 
     def __init__(self, runtime: Runtime, listener: socket.socket, limits: Limits | None = None) -> None:
         """Serve the API on `listener`, which this closes; and the functions on the runtime's own."""
-        self._api = _Server(_config(runtime, limits or default_limits()), lambda: runtime.worker.failure is not None)
+        self._api = _Server(
+            _config(runtime, limits or default_limits(), runtime.open_requests),
+            lambda: runtime.worker.failure is not None,
+        )
         # The functions are ours: they are not turned away, and not hurried.
         wire = Limits(connections=10_000, requests=10_000, held_bytes=1 << 40, body_s=60)
-        self._wire = _Server(_config(runtime.wire, wire), lambda: False)
+        self._wire = _Server(_config(runtime.wire, wire, OpenRequests()), lambda: False)
         self._sockets = (listener, runtime.wire_listener)
 
     @property
@@ -76,9 +79,9 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _config(front: Front, limits: Limits) -> uvicorn.Config:
+def _config(front: Front, limits: Limits, open_requests: OpenRequests) -> uvicorn.Config:
     return uvicorn.Config(
-        Asgi(front, limits),
+        Asgi(front, limits, open_requests),
         http=with_limits(limits),
         ws="none",
         lifespan="off",

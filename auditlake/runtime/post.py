@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from auditlake.runtime.authenticate import (
 from auditlake.runtime.exchange import Finish, GatewayError, Operation, Request, Response, parameters
 from auditlake.runtime.gateway_responses import GatewayResponses
 from auditlake.runtime.plan import ACCOUNT_THROTTLE, Api, Throttle
+from auditlake.runtime.random_pool import random_bytes
 from auditlake.runtime.signature import NO_TOKEN
 from auditlake.runtime.validate import Validator
 from auditlake.runtime.vtl_values import Claims, JavaMap
@@ -224,7 +224,7 @@ class ApiFront:
         identity = JavaMap(_IDENTITY)
         identity["sourceIp"] = head.source_ip
         identity["userAgent"] = headers.get("user-agent")
-        chance = secrets.token_bytes(39)
+        chance = random_bytes(39)
         return JavaMap(
             accountId=self._resource.account_id,
             apiId=self._resource.api_id,

@@ -34,15 +34,26 @@ class SharedAccept:
         self._waiting: deque[_Waiting] = deque()
         self._writing = False
 
-    async def accept(self, records: Sequence[bytes]) -> list[int]:
-        """Return the records' sequence numbers once they are on the disk; raises StoreError when they are not."""
+    async def accept(self, records: Sequence[bytes], limit_s: float | None = None) -> list[int]:
+        """Return the records' sequence numbers once they are on the disk.
+
+        Raises StoreError when they are not, and TimeoutError when they are not within `limit_s` seconds: then they may
+        be, later.
+        """
         waiting = _Waiting(records, self.loop.create_future())
         self._waiting.append(waiting)
         if not self._writing:
             self._writing = True
             # Not at once: the requests that came in the same turn of the loop share the sync.
             self.loop.call_soon(self._write)
-        return await waiting.accepted
+        if limit_s is None:
+            return await waiting.accepted
+        # Not asyncio.timeout: it asks for the running loop and task, which costs more than the rest of this.
+        timer = self.loop.call_later(limit_s, _give_up, waiting.accepted)
+        try:
+            return await waiting.accepted
+        finally:
+            timer.cancel()
 
     def _write(self) -> None:
         """Hand what waits to the buffer as one job."""
@@ -73,3 +84,8 @@ class SharedAccept:
                 waiting.accepted.set_result(numbers)
             else:
                 waiting.accepted.set_exception(error)
+
+
+def _give_up(accepted: "asyncio.Future[list[int]]") -> None:
+    if not accepted.done():
+        accepted.set_exception(TimeoutError())

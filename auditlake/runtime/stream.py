@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from auditlake.errors import StoreError
 from auditlake.runtime.buffer import Buffer
 from auditlake.runtime.destination import Destination
+from auditlake.runtime.exchange import OpenRequests
 from auditlake.runtime.function import Invocable
 from auditlake.runtime.index import BufferFailedError
 from auditlake.runtime.journal_format import Record
@@ -30,6 +31,10 @@ RETRY_STORE_S = 5
 """Seconds before an object that could not be stored is tried again; AWS gives up after 24 h, this runtime never."""
 CLOSE_S = 10
 """How long `close` waits for a store that does not answer: what it was given is repeated at the next start."""
+RUSH = 4
+"""From so many open requests on they go before the function, whose batches are only due by age or MAX_BEHIND_BYTES."""
+MAX_BEHIND_BYTES = 64 * 1024 * 1024
+"""From so many waiting bytes on batches are due whatever the number of open requests."""
 _STOPS = "The stream stops; what is not delivered stays in the buffer."
 
 logger = logging.getLogger("auditlake")
@@ -76,12 +81,17 @@ class StreamWorker:
         function: Invocable,
         store: Store,
         clock: Callable[[], float] = time.time,
+        open_requests: OpenRequests | None = None,
     ) -> None:
-        """Prepare the stream of `plan`; raises PlanError when a prefix or a column is not implemented."""
+        """Prepare the stream of `plan`; raises PlanError when a prefix or a column is not implemented.
+
+        While `open_requests` are many, they go first.
+        """
         self._stream = plan.stream
         self._buffer = buffer
         self._function = function
         self._clock = clock
+        self._open_requests = open_requests or OpenRequests()
         self._placement = Placement(plan, clock)
         self._objects = ObjectWriter(plan, buffer, store, self._placement, clock)
         self._refused_ms: dict[Destination, int] = {}
@@ -222,7 +232,7 @@ class StreamWorker:
             return False
         processor = self._stream.processor
         asked = sum(len(record.data) for invoked in self._invoked for record in invoked.batch)
-        full = waiting.bytes - asked >= processor.buffer_size_bytes
+        full = waiting.bytes - asked >= (MAX_BEHIND_BYTES if self._is_rushed() else processor.buffer_size_bytes)
         flushed = upto is not None and self._taken < upto
         if not full and not flushed and not self._is_old(waiting.oldest_arrival_ms, processor.buffer_interval_s):
             return False
@@ -312,6 +322,14 @@ class StreamWorker:
             return False
         full = level.bytes >= self._stream.buffer_size_bytes
         return full or self._is_old(level.opened_ms, self._stream.buffer_interval_s)
+
+    def _is_rushed(self) -> bool:
+        """Whether so many requests are open that what they put waits for the function until there are fewer.
+
+        One thread of Python runs at a time: what a batch takes is taken from them. AWS, too, calls its buffer sizes
+        hints (B2).
+        """
+        return self._open_requests.count >= RUSH
 
     def _is_old(self, since_ms: int, seconds: float) -> bool:
         """Whether seconds have passed; what lies in the future is old: a clock that was set back holds nothing up."""

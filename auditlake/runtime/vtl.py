@@ -302,7 +302,7 @@ def render(
         "input": Input(body, parameters),
         "util": _UTIL,
         "context": java_value(context),
-        "stageVariables": java_value(stage_variables or {}),
+        "stageVariables": JavaMap(stage_variables or {}),
     }
     try:
         _, rendered = _template(template)

@@ -352,7 +352,14 @@ def _operations(values: Sequence[Calculate], operators: "Sequence[velocity.Binar
 
 def _member(current: Any, name: str) -> Any:  # noqa: ANN401 - any value of a template
     """Return a member as Velocity looks for it: by key, as an attribute, as a method that Java's class has."""
-    if current.__class__ is not str:
+    if current is None:
+        return None
+    # A lookup that raises costs more than all else here, and most templates ask for what is not there.
+    if isinstance(current, dict):
+        found = current.get(name)
+        if found is not None:
+            return found
+    elif current.__class__ is not str:
         try:
             found = current[name]
         except (KeyError, TypeError, AttributeError):

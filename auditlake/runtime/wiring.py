@@ -13,7 +13,7 @@ from auditlake.runtime.buffer import Buffer
 from auditlake.runtime.control_endpoints import CONTROL, Control
 from auditlake.runtime.data_directory import only_process
 from auditlake.runtime.deliver import FirehoseIntegration, LambdaIntegration, MockIntegration, timeout_s
-from auditlake.runtime.exchange import Finish, Operation, Request, Response, problem
+from auditlake.runtime.exchange import Finish, OpenRequests, Operation, Request, Response, problem
 from auditlake.runtime.firehose_api import FirehoseApi
 from auditlake.runtime.function import FunctionPool, FunctionProcess, Invocable
 from auditlake.runtime.handlers import check_handlers
@@ -33,6 +33,9 @@ AUTHORIZERS = 2
 RECEIVERS = 2
 """Processes of the receiver function: requests that it answers side by side."""
 
+NICENESS = 10
+"""By how much the processes of the transform stand back: no request waits for them."""
+
 
 class Runtime:
     """All parts of a running plan; use it as a context manager."""
@@ -47,6 +50,7 @@ class Runtime:
         self._settings = settings
         self._clock = clock
         self._processes: list[FunctionProcess] = []
+        self.open_requests = OpenRequests()
         # With it the receiver signs; known to nobody else, it changes with every start.
         self._wire_key = AccessKey(f"AUDITLAKE{secrets.token_hex(8)}", secrets.token_hex(32), plan.stream.arn)
         with contextlib.ExitStack() as opened:
@@ -61,10 +65,10 @@ class Runtime:
             self.wire = StreamFront(self.firehose, only_functions, plan.region, clock)
             self._stream_front = StreamFront(self.firehose, self.authentication, plan.region, clock)
             function = plan.function(plan.stream.processor.function_arn)
-            transform = FunctionPool([self._process(function) for _ in range(MAX_INVOCATIONS)])
+            transform = FunctionPool([self._process(function, niceness=NICENESS) for _ in range(MAX_INVOCATIONS)])
             self.location = choose_location(settings.data, plan.bucket.name, settings.store)
             self.store = open_store(self.location, plan.bucket.name, plan.bucket.object_lock, clock)
-            self.worker = StreamWorker(plan, self.buffer, transform, self.store, clock)
+            self.worker = StreamWorker(plan, self.buffer, transform, self.store, clock, self.open_requests)
             self._control = Control(plan, settings.data, (self.buffer, self.worker), self.authentication, clock)
             opened.callback(self._control.close)
             resource = MethodResource(plan.region, plan.account_id, plan.api.name, plan.api.stage)
@@ -103,7 +107,7 @@ class Runtime:
         keys = {"JWKS_FILE": str(self._settings.jwks.resolve())} if self._settings.jwks else {}
         return FunctionPool([self._process(self.plan.function(arn), keys) for _ in range(AUTHORIZERS)])
 
-    def _process(self, function: Function, more: Mapping[str, str] | None = None) -> FunctionProcess:
+    def _process(self, function: Function, more: Mapping[str, str] | None = None, niceness: int = 0) -> FunctionProcess:
         environment = {
             **(more or {}),
             "AUDITLAKE_FUNCTION_ARN": function.arn,
@@ -113,7 +117,9 @@ class Runtime:
             "AWS_SECRET_ACCESS_KEY": self._wire_key.secret,
             "AWS_ENDPOINT_URL_FIREHOSE": "http://{}:{}".format(*self.wire_listener.getsockname()),
         }
-        process = FunctionProcess(function, self._settings.data / "logs" / f"{function.name}.log", environment)
+        process = FunctionProcess(
+            function, self._settings.data / "logs" / f"{function.name}.log", environment, niceness=niceness
+        )
         self._opened.callback(process.close)
         self._processes.append(process)
         return process

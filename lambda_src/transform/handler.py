@@ -11,9 +11,12 @@ import os
 import sys
 from typing import Any
 
-import msgspec
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from lambda_src.common.quick_import import without_typing_extensions
+
+with without_typing_extensions():
+    import msgspec
+    from aws_lambda_powertools import Logger, Metrics
+    from aws_lambda_powertools.metrics import MetricUnit
 
 from lambda_src.common import settings
 from lambda_src.transform.answer import Answer, answer_records
