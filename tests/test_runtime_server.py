@@ -45,7 +45,7 @@ def stored(running: Running, plan: Plan) -> list[Path]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_delivers_what_is_buffered(up: Up, plan: Plan, number: signal.Signals) -> None:
-    """Ctrl-C and a service manager's stop both drain, say so, and end with 0."""
+    """Ctrl-C and a service manager's stop both drain, say so as their last words, and end with 0."""
     running = up()
     assert httpx.post(f"{running.url}/events", json=EVENT).status_code == httpx.codes.ACCEPTED
     running.process.send_signal(number)
@@ -53,6 +53,7 @@ def test_a_signal_delivers_what_is_buffered(up: Up, plan: Plan, number: signal.S
 
     assert running.process.returncode == 0, output
     assert "what is buffered is delivered now" in output
+    assert " ".join(output.split()).endswith("leaves it in the buffer for the next start.")
     assert len(stored(running, plan)) == 1
 
 

@@ -1,5 +1,6 @@
 """`auditlake up`: a runtime behind its listener, from the first request to the last delivery."""
 
+import contextlib
 import gc
 import logging
 import os
@@ -7,7 +8,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 from auditlake.errors import AuditlakeError, StoreError
@@ -55,15 +56,24 @@ def serve(
 
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, stop)
-        # What is here now is here to the end: the collector need not walk over it again for every few requests.
-        gc.collect()
-        gc.freeze()
         started(runtime, settings.url(port))
-        server.run()
+        with _settled():
+            server.run()
         _drain(runtime, abandoned)
         failure = runtime.worker.failure
     if failure is not None:
         raise StoreError(failure)
+
+
+@contextlib.contextmanager
+def _settled() -> Iterator[None]:
+    """Take what is here now for what is here to the end: the collector need not walk over it every few requests."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()  # or what DuckDB is made of says at the end that it leaked
 
 
 def _drain(runtime: Runtime, abandoned: threading.Event) -> None:
