@@ -8,18 +8,15 @@ its bytes stays as it came. An event spread over several lines is joined by spac
 
 import contextlib
 import io
-import json
 import random
-import signal
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import Self, cast
+from typing import cast
 
 import httpx
 from rich.console import Console
@@ -29,14 +26,14 @@ from auditlake.batch_endpoint import Answer, batch_url, encode_body, post_batch,
 from auditlake.bearer import bearer
 from auditlake.errors import SendError
 from auditlake.events_input import DOCUMENT_KEY, read_events
+from auditlake.interrupt import Interrupt
 from auditlake.loopback import is_loopback
 from auditlake.mapping import Mapping
 from auditlake.outgoing import Outgoing, RejectedFile, identified, mapped
 from auditlake.receipt import ReceiptFile
+from auditlake.send_summary import Summary, counted
 
 STDIN = "-"
-
-_INTERRUPTED_EXIT_CODE = 130
 
 
 @dataclass(frozen=True)
@@ -77,93 +74,6 @@ class Source:
     name: str
     received: datetime
     size: int | None
-
-
-@dataclass
-class Summary:
-    """What became of the events; `settled` of the input are accepted or in the rejected file, and `--skip` takes it.
-
-    `retried` counts events POSTed again, `ids_given` those that came without an id; bytes are of bodies before and
-    after gzip, elapsed is in seconds.
-    """
-
-    read: int = 0
-    skipped: int = 0
-    sent: int = 0
-    accepted: int = 0
-    rejected: int = 0
-    retried: int = 0
-    ids_given: int = 0
-    requests: int = 0
-    body_bytes: int = 0
-    gzip_bytes: int = 0
-    elapsed_s: float = 0.0
-    settled: int = 0
-    interrupted: bool = False
-    failure: str | None = None
-    rejected_file: str | None = None
-
-    @property
-    def exit_code(self) -> int:
-        """130 after Ctrl-C; 0 only when every event that was read was accepted; else 1."""
-        if self.interrupted:
-            return _INTERRUPTED_EXIT_CODE
-        return 0 if self.failure is None and self.accepted == self.read else 1
-
-    def to_json(self) -> str:
-        """Return the summary as one JSON object."""
-        return json.dumps(asdict(self), ensure_ascii=False)
-
-    def lines(self) -> list[str]:
-        """Return the summary as sentences."""
-        text = [
-            f"{self.accepted:,} of {_count(self.read, 'event')} accepted in {self.elapsed_s:.1f} s: "
-            f"{_count(self.requests, 'request')}, {self.body_bytes:,} bytes, {self.gzip_bytes:,} after gzip."
-        ]
-        if self.retried:
-            text.append(f"{_count(self.retried, 'event')} sent again.")
-        if self.ids_given:
-            text.append(f"{_count(self.ids_given, 'event')} came without an id and got one.")
-        if self.rejected:
-            text.append(f"{_count(self.rejected, 'event')} rejected, with the reason in {self.rejected_file}.")
-        if self.failure:
-            text.append(self.failure)
-        if self.interrupted or self.failure:
-            text.append(f"To go on where this stopped: the same command with --skip {self.settled}.")
-        return text
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-class Interrupt:
-    """While entered, the first Ctrl-C asks to stop after the batch in flight; the second one stops at once."""
-
-    _SLICE_S = 0.1
-
-    def __init__(self) -> None:
-        self.requested = False
-
-    def __enter__(self) -> Self:
-        self._previous = signal.signal(signal.SIGINT, self._handle)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        signal.signal(signal.SIGINT, self._previous)
-
-    def sleep(self, seconds: float) -> None:
-        """Sleep, but no longer than until Ctrl-C."""
-        end = time.monotonic() + seconds
-        while not self.requested and (rest := end - time.monotonic()) > 0:
-            time.sleep(min(self._SLICE_S, rest))
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
-            signal.default_int_handler(number, frame)
-        self.requested = True
 
 
 def send_file(
@@ -359,7 +269,7 @@ def _post_until_answered(run: _Run, part: list[Outgoing]) -> tuple[list[Outgoing
             break
         if attempt == tries:
             raise SendError(
-                f"The endpoint did not take {_count(len(part), 'event')} in {tries} tries; "
+                f"The endpoint did not take {counted(len(part), 'event')} in {tries} tries; "
                 f"it last said: {answer.reason}"
             )
         _wait(run, answer, attempt, len(part))
@@ -386,7 +296,7 @@ def _wait(run: _Run, answer: Answer, attempt: int, count: int) -> None:
     backoff_s = wait_before(attempt, options.backoff_base_s, options.backoff_cap_s, run.clock.random())
     wait_s = answer.retry_after_s + backoff_s
     run.notice(
-        f"{answer.reason} Sending {_count(count, 'event')} again in {wait_s:.1f} s "
+        f"{answer.reason} Sending {counted(count, 'event')} again in {wait_s:.1f} s "
         f"(try {attempt + 1} of {options.tries})."
     )
     run.clock.sleep(wait_s)

@@ -20,7 +20,8 @@ from rich.console import Console
 from auditlake.errors import SendError
 from auditlake.mapping import load_mapping
 from auditlake.outgoing import Outgoing
-from auditlake.send import Clock, SendOptions, Source, Summary, batches, open_source, send, send_file
+from auditlake.send import Clock, SendOptions, Source, batches, open_source, send, send_file
+from auditlake.send_summary import Summary
 from tests.batch_receiver import BatchReceiver, Fault, running_receiver
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)

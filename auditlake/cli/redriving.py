@@ -44,9 +44,9 @@ from auditlake.cli.shared import (
 from auditlake.errors import RedriveError
 
 if TYPE_CHECKING:
+    from auditlake.interrupt import Interrupt
     from auditlake.redrive import Summary, Target
     from auditlake.repair import Repair
-    from auditlake.send import Interrupt
 
 WAIT_NOTE_S = 5
 """How often it is said that a command of --through is waited for."""
@@ -95,11 +95,11 @@ def redrive(
 
     Exit 0 if all that was selected is put or could be, 3 if some stays, 1 if the stream or the store refuses.
     """
+    from auditlake.interrupt import Interrupt
     from auditlake.ledger import open_ledger, read_ledger
     from auditlake.redrive import Doing
     from auditlake.redrive import redrive as put_again
     from auditlake.selection import selection
-    from auditlake.send import Interrupt
 
     if yes and dry_run:
         raise RedriveError("--yes and --dry-run exclude each other; give one of them.")
