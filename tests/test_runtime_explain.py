@@ -9,7 +9,8 @@ import pytest
 
 from auditlake.errors import QueryError, StoreError
 from auditlake.runtime.buffer import Buffer
-from auditlake.runtime.explain import Explanation, Found, explain, stages
+from auditlake.runtime.event_search import Found
+from auditlake.runtime.explain import Explanation, explain, stages
 from auditlake.runtime.function import FunctionError
 from auditlake.runtime.plan import Plan
 from auditlake.runtime.store import open_store

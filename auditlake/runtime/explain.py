@@ -4,58 +4,27 @@ There is no index: the buffer, the objects under the error prefix and the column
 read through, so that it works as well on the directory of a runtime that is stopped.
 """
 
-import base64
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from auditlake.errors import QueryError, StoreError
 from auditlake.runtime.buffer import record_id, unanswered_records
 from auditlake.runtime.damage import damage
+from auditlake.runtime.event_search import Found, carried, in_error_line, in_rows, row_receipt
 from auditlake.runtime.object_key import BUCKET_AREA
 from auditlake.runtime.plan import Plan
 from auditlake.runtime.query import run_query
 from auditlake.runtime.store_location import S3Location, location_of
-from lambda_src.common import envelope
-from lambda_src.common.envelope import Envelope, EnvelopeError
-from lambda_src.common.fields import RefusedError, parse_object, readable
-from lambda_src.transform.record import event_lines, made_id
 
 MAX_LOOKS = 3
 """Looks before it is told that records move faster than they can be looked for."""
 _ROW_COLUMNS = ("event_id", "received_at", "api_request_id", "source_ip", "principal")
-
-
-@dataclass(frozen=True)
-class Found:
-    """One copy of the event, and what is known of its way; times are epoch ms (UTC), what is not known is None.
-
-    `place` is where it is: `transform` (accepted, waits for the transform), `partition` (buffered, waits for its
-    object), `store` (in an object of the table), or `errors` (failed; its line waits for an object or is in one).
-    """
-
-    place: str
-    received_ms: int | None = None
-    request_id: str | None = None
-    source_ip: str | None = None
-    principal: str | None = None
-    record_id: str | None = None
-    arrival_ms: int | None = None
-    partition: Mapping[str, str] | None = None
-    error_type: str | None = None
-    error_code: str | None = None
-    error_message: str | None = None
-    attempts: int | None = None
-    object_key: str | None = None
-    unreadable: bool | None = None
-    """True when no event can be read where it was found, and its text holds the id in quotes."""
 
 
 @dataclass(frozen=True)
@@ -205,8 +174,8 @@ def _look_into_buffer(path: Path, connection: sqlite3.Connection, plan: Plan, ev
             waiting += 1
             identity = record_id(buffer_id, record.seq)
             found += (
-                Found("transform", record_id=identity, arrival_ms=record.arrival_ms, **carried)
-                for carried in _carried(record.data, event_id, identity)
+                Found("transform", record_id=identity, arrival_ms=record.arrival_ms, **one)
+                for one in carried(record.data, event_id, identity)
             )
         query = "SELECT seq, destination, arrival_ms, data FROM buffered ORDER BY seq"
         for seq, destination, arrival_ms, content in connection.execute(query):
@@ -214,9 +183,9 @@ def _look_into_buffer(path: Path, connection: sqlite3.Connection, plan: Plan, ev
             kind, *values = json.loads(destination)
             identity = record_id(buffer_id, seq)
             if kind == "errors":
-                found += _in_error_line(content, event_id, values[0], None, identity)
+                found += in_error_line(content, event_id, values[0], None, identity)
             else:
-                found += _in_rows(content, event_id, plan, values, identity, arrival_ms)
+                found += in_rows(content, event_id, plan, values, identity, arrival_ms)
         dropped = connection.execute("SELECT value FROM counters WHERE name = 'dropped.records'").fetchone()
     finally:
         connection.execute("ROLLBACK")
@@ -234,7 +203,7 @@ def _look_into_objects(data: Path, plan: Plan, event_id: str) -> _Look:
         errors += 1
         with (root / key).open("rb") as lines:
             for line in lines:
-                found += _in_error_line(line, event_id, _error_type(plan, key), key, None)
+                found += in_error_line(line, event_id, _error_type(plan, key), key, None)
     keys = [key.name for key in plan.table.partition_keys]
     names = [name for name in _ROW_COLUMNS if name in {column.name for column in plan.table.columns}]
     selected = ", ".join(f'"{name}"' for name in ["$path", *names, *keys])
@@ -244,7 +213,7 @@ def _look_into_objects(data: Path, plan: Plan, event_id: str) -> _Look:
             values = dict(zip(["$path", *names, *keys], row, strict=True))
             key = Path(values["$path"]).relative_to(root).as_posix()
             partition = {name: values[name] for name in keys}
-            found.append(Found("store", partition=partition, object_key=key, **_row_receipt(values)))
+            found.append(Found("store", partition=partition, object_key=key, **row_receipt(values)))
         scan = result.scan()
     return _Look(found, error_objects=errors, table_objects=scan.files_total, table_bytes_read=scan.bytes_read)
 
@@ -263,117 +232,3 @@ def _error_type(plan: Plan, key: str) -> str:
     before = plan.stream.error_output_prefix.partition("!{firehose:error-output-type}")[0]
     # What stands before may itself hold expressions: each evaluates to as many parts as it has slashes.
     return key.split("/")[before.count("/")]
-
-
-class _Row(msgspec.Struct):
-    event_id: str | None = None
-    received_at: str | None = None
-    api_request_id: str | None = None
-    source_ip: str | None = None
-    principal: str | None = None
-
-
-def _carried(record: bytes, event_id: str, identity: str | None) -> Iterator[dict[str, Any]]:
-    """Yield what is known of how it came in, for each event in a record that has the id.
-
-    A line that no event can be read in counts when its text holds the id: what was accepted must be found.
-    """
-    for index, line in enumerate(event_lines(record)):
-        try:
-            wrapped = envelope.decode(line) if envelope.is_envelope(line) else None
-            own = _own_id(wrapped.body if wrapped else line)
-        except EnvelopeError:  # the transform refuses what claims to be an envelope and is none
-            wrapped, own = None, None
-        given = (wrapped.event_id if wrapped else "") or (made_id(identity, index) if identity else "")
-        if event_id == (own or given):
-            yield _receipt(wrapped)
-        elif own is None and any(quoted in (wrapped.body if wrapped else line) for quoted in _quoted(event_id)):
-            yield {**_receipt(wrapped), "unreadable": True}
-
-
-def _own_id(body: bytes) -> str | None:
-    """Return the id that the transform will read in an event, "" when it has none, None when it cannot be read."""
-    text, problems = readable(body)
-    try:
-        fields = parse_object(text, problems)
-        return fields.key("id") or fields.key("_id") or ""
-    except (RefusedError, RecursionError):
-        return None
-
-
-def _quoted(event_id: str) -> tuple[bytes, ...]:
-    """Return the id as JSON writes it, with and without escapes for what is not ASCII."""
-    return json.dumps(event_id).encode(), json.dumps(event_id, ensure_ascii=False).encode("utf-8", "replace")
-
-
-def _in_rows(
-    content: bytes, event_id: str, plan: Plan, values: Sequence[str], identity: str, arrival_ms: int
-) -> Iterator[Found]:
-    partition = dict(zip([key.name for key in plan.table.partition_keys], values, strict=False))
-    for row in _rows(content):
-        if row.event_id == event_id:
-            yield Found(
-                "partition",
-                record_id=identity,
-                arrival_ms=arrival_ms,
-                partition=partition,
-                **_row_receipt(msgspec.to_builtins(row)),
-            )
-
-
-def _in_error_line(
-    line: bytes, event_id: str, error_type: str, key: str | None, identity: str | None
-) -> Iterator[Found]:
-    """Find the event in a line of an error object: in the record as it was put, or as the transform returned it."""
-    failure = json.loads(line)
-    raw = base64.b64decode(failure["rawData"])
-    receipts = list(_carried(raw, event_id, identity))
-    receipts += [_row_receipt(msgspec.to_builtins(row)) for row in _rows(raw) if row.event_id == event_id]
-    for receipt in receipts:
-        yield Found(
-            "errors",
-            record_id=identity,
-            arrival_ms=failure["arrivalTimestamp"],
-            error_type=error_type,
-            error_code=failure.get("errorCode") or failure.get("lastErrorCode"),
-            error_message=failure.get("errorMessage") or failure.get("lastErrorMessage"),
-            attempts=failure["attemptsMade"],
-            object_key=key,
-            **receipt,
-        )
-
-
-def _rows(content: bytes) -> Iterator[_Row]:
-    for line in content.split(b"\n"):
-        try:
-            yield msgspec.json.decode(line, type=_Row)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            continue  # a row that is none cannot be converted, and is found when it fails
-
-
-def _receipt(wrapped: Envelope | None) -> dict[str, Any]:
-    """Return what the envelope says of how the event came in."""
-    if wrapped is None:
-        return {}
-    return {
-        "received_ms": wrapped.received_at,
-        "request_id": wrapped.request_id or None,
-        "source_ip": wrapped.source_ip or None,
-        "principal": wrapped.principal or None,
-    }
-
-
-def _row_receipt(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a row says of how its event came in."""
-    received = row.get("received_at")
-    if isinstance(received, str):
-        try:
-            received = datetime.fromisoformat(received)
-        except ValueError:  # a transform that is not ours may write anything there
-            received = None
-    return {
-        "received_ms": None if received is None else int(received.replace(tzinfo=UTC).timestamp() * 1000),
-        "request_id": row.get("api_request_id"),
-        "source_ip": row.get("source_ip"),
-        "principal": row.get("principal"),
-    }
