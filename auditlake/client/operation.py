@@ -4,20 +4,17 @@ import functools
 import inspect
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
+from typing import ParamSpec, Protocol, Self, TypeVar
 
 import msgspec
 
 from auditlake.client.event import check_names, encode_arguments
 from auditlake.client.line import MAX_EVENT_BYTES
 from auditlake.errors import EventError
-
-if TYPE_CHECKING:
-    from auditlake.client.audit_client import AuditClient
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,13 +28,25 @@ _OUTCOME_BYTES = 4096  # kept free for the outcome: the name's characters escape
 _log = logging.getLogger("auditlake.client")
 
 
+class Recorder(Protocol):
+    """What records an event by the arguments of `AuditClient.record`."""
+
+    @property
+    def record(self) -> Callable[..., str]:
+        """Record; returns the event's id."""
+
+    @property
+    def arecord(self) -> Callable[..., Awaitable[str]]:
+        """Record without keeping the event loop."""
+
+
 class Operation:
     """One operation; what becomes known while it runs is added by `set`.
 
     A context manager for `with` and `async with`, used once; a decorator that makes a new one for each call.
     """
 
-    def __init__(self, client: "AuditClient", event: Mapping[str, object]) -> None:
+    def __init__(self, client: Recorder, event: Mapping[str, object]) -> None:
         """Take the arguments of `record`, `actor` also as a function; raises EventError for what it would refuse."""
         self._client = client
         self._actor = event["actor"] if callable(event["actor"]) else None
@@ -61,7 +70,7 @@ class Operation:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self._client.record(**self._ended(error))  # type: ignore[arg-type]  # they are checked
+            self._client.record(**self._ended(error))
         except Exception as unrecorded:
             if error is None:
                 raise
