@@ -116,11 +116,13 @@ CREATE TABLE stripped (id TEXT, sha256 TEXT, stripped TEXT);
 """
 
 # An event that a redrive repaired is there with other bytes than were sent; the ledger says that they are the same one.
-# White space around an event makes no other one of it, so that both sides are taken without it.
+# White space around an event makes no other one of it, so that both sides are taken without it. The bytes that an
+# endpoint refused are nowhere: whoever mends a dead letter sends other ones under its id.
 _STATES = """
 CREATE TABLE states AS
 WITH bare AS (SELECT DISTINCT id, sha256, stripped FROM stripped), told AS (
-    SELECT s.id, min(coalesce(bare.stripped, s.sha256)) AS sha256, max(coalesce(bare.stripped, s.sha256)) AS other,
+    SELECT s.id, min(coalesce(bare.stripped, s.sha256)) FILTER (refused IS NULL) AS sha256,
+           max(coalesce(bare.stripped, s.sha256)) FILTER (refused IS NULL) AS other,
            bool_or(waits) AS waits, max(accepted_ms) AS accepted_ms, bool_or(refused IS NOT NULL) AS refused
     FROM sent AS s LEFT JOIN bare ON bare.id = s.id AND bare.sha256 = s.sha256
     GROUP BY s.id

@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +21,8 @@ from auditlake.outgoing import identified, mapped
 from auditlake.recover import identity
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_NO_ID = re.compile(r'[\s<>{}\[\]"\x00-\x1f\x7f]')
+"""What stands in no id that is written without quotes."""
 
 
 @dataclass(frozen=True)
@@ -107,11 +110,22 @@ def _ids(stream: io.BufferedReader) -> Iterator[Sent | NotSent]:
         if not text:
             continue
         try:
-            value = json.loads(text) if text.startswith(b'"') else text.decode()
+            value = json.loads(text) if text.startswith(b'"') else _bare_id(text.decode())
         except ValueError:
-            yield NotSent(f"Line {number} is no id: it is neither a JSON string nor UTF-8.")
+            shown = text[:40].decode("utf-8", "replace")
+            yield NotSent(
+                f"Line {number} is no id: {shown!r} is neither a JSON string nor one word; an id with white space or "
+                "with brackets is written as a JSON string."
+            )
             continue
         yield Sent(cast("str", value)) if value else NotSent(f"Line {number} is an empty id.")
+
+
+def _bare_id(text: str) -> str:
+    """Return the id that a line is; raises ValueError for what is rather a line of a log, of HTML or of broken JSON."""
+    if _NO_ID.search(text):
+        raise ValueError(text)
+    return text
 
 
 def _of_document(event: InputEvent, mapping: Mapping | None, received: datetime) -> Sent | NotSent:
@@ -154,11 +168,13 @@ def _of_spool(directory: Path) -> Iterator[Sent | NotSent]:
     from auditlake.client.spool import SENT, check_spool, read_segment, read_settled, segments
 
     check_spool(directory)
-    letters = dead_letters(directory)
-    refused = {letter.id for letter in letters}
+    letters = dead_letters(directory, settled=True)
+    refused = set()
     for letter in letters:
         if letter.id:
-            yield Sent(letter.id, sha256(bytes(letter.event)).hexdigest(), refused=letter.reason)
+            digest = sha256(bytes(letter.event)).hexdigest()
+            refused.add((letter.id, digest))
+            yield Sent(letter.id, digest, refused=letter.reason)
         else:
             yield NotSent(f"An event without an id was refused: {letter.reason}")
     kept = directory / SENT
@@ -170,8 +186,8 @@ def _of_spool(directory: Path) -> Iterator[Sent | NotSent]:
                 yield NotSent(f"{segment.name} is damaged at byte {line.start}: {line.why}.")
                 continue
             waits = settled is not None and line.start >= settled
-            event_id = identity(line.body)
+            event_id, digest = identity(line.body), sha256(line.body).hexdigest()
             if event_id is None:
                 yield NotSent(f"An event of {segment.name} at byte {line.start} has no id.")
-            elif waits or event_id not in refused:
-                yield Sent(event_id, sha256(line.body).hexdigest(), None, waits)
+            elif waits or (event_id, digest) not in refused:
+                yield Sent(event_id, digest, None, waits)

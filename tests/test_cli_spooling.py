@@ -128,3 +128,41 @@ def test_no_directory_is_no_spool() -> None:
     """An empty name, as from a variable that is not set, is not the directory that the service happens to run in."""
     with pytest.raises(SpoolError, match="spool is empty"):
         AuditClient(UNREACHABLE, "")
+
+
+def test_dead_letters_are_settled_by_their_ids(tmp_path: Path) -> None:
+    """One that is settled is not listed any more unless it is asked for; the status counts the rest."""
+    refused(tmp_path, 1, 2)
+    settled = spool("settle", str(tmp_path), "e-1", "--how", "mended and sent again")
+    assert (settled.returncode, settled.stderr.strip()) == (0, "1 dead letters settled, 1 left.")
+
+    listed = json.loads(spool("dead-letters", str(tmp_path), "--json").stdout)
+    assert [one["id"] for one in listed] == ["e-2"]
+    assert len(json.loads(spool("dead-letters", str(tmp_path), "--settled", "--json").stdout)) == 2
+    assert json.loads(spool("status", str(tmp_path), "--json").stdout)["dead_lettered"] == 1
+
+    assert spool("settle", str(tmp_path), "--all").returncode == 0
+    assert spool("status", str(tmp_path), "--strict").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(("e-1", "e-9"), "has the id e-9"), ((), "the ids of their events, or --all"), (("e-1", "--all"), "or --all")],
+)
+def test_settling_what_is_not_there_settles_nothing(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+    """An unknown id, none at all, or both is a sentence, and every dead letter stays listed."""
+    refused(tmp_path, 1)
+    done = spool("settle", str(tmp_path), *arguments)
+    assert done.returncode == 1
+    assert words in " ".join(done.stderr.split())
+    assert len(json.loads(spool("dead-letters", str(tmp_path), "--json").stdout)) == 1
+
+
+def test_the_status_says_why_events_wait(tmp_path: Path) -> None:
+    """After a try that failed a person and a script read the reason, since when, and how often."""
+    waiting(tmp_path)
+    spool("send", str(tmp_path), "--url", UNREACHABLE, "--timeout", "0.2")
+    problem = json.loads(spool("status", str(tmp_path), "--json").stdout)["problem"]
+    assert problem["failures"] >= 1
+    assert "127.0.0.1:9" in problem["reason"] or "refused" in problem["reason"]
+    assert "why they wait" in spool("status", str(tmp_path)).stdout

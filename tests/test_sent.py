@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from auditlake.client.line import Line, encode_line
-from auditlake.client.put_aside import write_dead_letters
+from auditlake.client.put_aside import dead_letters, settle, write_dead_letters
 from auditlake.client.spool import write_settled
 from auditlake.errors import ReconcileError
 from auditlake.events_input import InputEvent
@@ -78,6 +78,27 @@ def test_bare_ids_are_read(tmp_path: Path, lines: list[bytes], ids: list[str], p
     assert list(read_sent(written(tmp_path, lines, packed=packed))) == [Sent(one) for one in ids]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"<!DOCTYPE html>",
+        b"2026-11-24T03:00:00Z INFO accepted e1",
+        b'{"id": "e1"',
+        b'"e1',
+        b"e1]",
+        b"\xff\xfe",
+        b"e1\x00",
+    ],
+    ids=["HTML", "a log", "broken JSON", "a broken string", "the end of an array", "no text", "a null"],
+)
+def test_a_line_of_something_else_is_no_id(tmp_path: Path, line: bytes) -> None:
+    """It is told with its number, so that nobody reads a clean bill, and costs no other line."""
+    first, wrong, last = read_sent(written(tmp_path, [b"e0", line, b"e2"]))
+    assert (first, last) == (Sent("e0"), Sent("e2"))
+    assert isinstance(wrong, NotSent)
+    assert wrong.reason.startswith("Line 2 is no id")
+
+
 def test_receipts_are_read_with_their_time(tmp_path: Path) -> None:
     """As `send --receipt` writes them; a hash in capitals is the same one."""
     lines = [
@@ -121,3 +142,16 @@ def test_a_spool_tells_what_waits_and_what_was_sent_and_kept(tmp_path: Path) -> 
         Sent("e1", digest(bodies[1])),
         Sent("e3", digest(bodies[3]), None, waits=True),
     ]
+
+
+def test_what_was_sent_under_the_id_of_a_dead_letter_is_told_too(tmp_path: Path) -> None:
+    """The bytes that were refused are one line, the mended ones that were accepted another; settled or not."""
+    refused, mended = event("e", note="bad"), event("e", note="good")
+    (tmp_path / "sent").mkdir()
+    lines = b"".join(encode_line(1, body) for body in (refused, mended))
+    (tmp_path / "sent" / "20260920T000000.000000Z-1-aaaa.events").write_bytes(lines)
+    write_dead_letters(tmp_path, [(Line(0, 1, 1, refused), "no")], datetime.now(UTC), [""])
+    expected = [Sent("e", digest(refused), refused="no"), Sent("e", digest(mended))]
+    assert list(read_sent(tmp_path)) == expected
+    settle(tmp_path, dead_letters(tmp_path), "mended", datetime.now(UTC))
+    assert list(read_sent(tmp_path)) == expected

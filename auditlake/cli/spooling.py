@@ -12,6 +12,8 @@ from rich.text import Text
 
 from auditlake import control
 from auditlake.cli.shared import JsonOption, TokenOption, UrlOption, app, err, out, print_json
+from auditlake.errors import SpoolError
+from auditlake.terminal import visible
 
 if TYPE_CHECKING:
     from auditlake.client.status import SpoolStatus
@@ -35,11 +37,57 @@ def spool_status(
 
     status = look(spool, datetime.now(UTC))
     if as_json:
-        print_json(asdict(status) | {"oldest": status.oldest.isoformat() if status.oldest else None})
+        print_json(_json(status))
     else:
         out.print(_view(status))
     put_aside = status.dead_lettered or status.damaged or status.unread_damage
     raise typer.Exit(2 if strict and put_aside else 0)
+
+
+@spool_app.command("settle", epilog='Example: auditlake spool settle SPOOL EVENT_ID --how "mended and sent again"')
+def spool_settle(
+    spool: SpoolArgument,
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[EVENT_ID]...", help="Which dead letters.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that are listed now.")] = False,
+    how: Annotated[str, typer.Option(help="What was done with them, for who asks later.")] = "",
+) -> None:
+    """Say that dead letters are dealt with; they leave the list and stay in the spool's file.
+
+    `auditlake reconcile` goes on to tell of those that never came into the table.
+    """
+    from auditlake.client.put_aside import dead_letters, settle
+    from auditlake.client.spool import check_spool
+
+    check_spool(spool)
+    asked = set(ids or ())
+    if everything == bool(asked):
+        raise SpoolError("Say which dead letters are settled: the ids of their events, or --all.")
+    letters = dead_letters(spool)
+    if unknown := sorted(asked - {letter.id for letter in letters}):
+        raise SpoolError(
+            f"No dead letter of {spool} has the id {unknown[0]}; `auditlake spool dead-letters` lists them. Nothing "
+            "was settled."
+        )
+    chosen = [letter for letter in letters if everything or letter.id in asked]
+    try:
+        settle(spool, chosen, how, datetime.now(UTC))
+    except OSError as error:
+        raise SpoolError(f"The spool {spool} cannot be written ({error.strerror}); nothing was settled.") from error
+    err.print(f"{len(chosen):,} dead letters settled, {len(letters) - len(chosen):,} left.", markup=False)
+
+
+def _json(status: "SpoolStatus") -> dict[str, object]:
+    problem = status.problem
+    return asdict(status) | {
+        "oldest": status.oldest.isoformat() if status.oldest else None,
+        "problem": problem
+        and {
+            "reason": problem.reason,
+            "since": problem.since.isoformat(),
+            "last_try": problem.last_try.isoformat(),
+            "failures": problem.failures,
+        },
+    }
 
 
 def _view(status: "SpoolStatus") -> Table:
@@ -47,6 +95,11 @@ def _view(status: "SpoolStatus") -> Table:
     table.add_row("waiting", f"{status.pending:,} events", f"{status.pending_bytes:,} bytes")
     if status.oldest is not None:
         table.add_row("the oldest", f"{status.oldest:%Y-%m-%d %H:%M:%S} UTC", f"{status.oldest_age_s:,.0f} s ago")
+    if status.problem is not None:
+        problem = status.problem
+        tries = "1 try" if problem.failures == 1 else f"{problem.failures:,} tries"
+        table.add_row("why they wait", Text(visible(problem.reason)), f"{tries}, the last {problem.last_try:%H:%M:%S}")
+        table.add_row("since", f"{problem.since:%Y-%m-%d %H:%M:%S} UTC", "")
     table.add_row("dead letters", f"{status.dead_lettered:,} events", "auditlake spool dead-letters")
     table.add_row("damaged", f"{status.damaged:,} places", "damaged.ndjson in the spool")
     if status.unread_damage:
@@ -60,15 +113,15 @@ def spool_dead_letters(
     events: Annotated[
         bool, typer.Option("--events", help="Print the events only, one a line, to mend them and send them.")
     ] = False,
+    settled: Annotated[bool, typer.Option("--settled", help="Those too that were settled.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the events that the endpoint refused, each with its reason."""
+    """List the events that the endpoint refused and nobody has settled, each with its reason."""
     from auditlake.client.put_aside import dead_letters
     from auditlake.client.spool import check_spool
-    from auditlake.terminal import visible
 
     check_spool(spool)
-    letters = dead_letters(spool)
+    letters = dead_letters(spool, settled=settled)
     if events:
         for letter in letters:
             print(bytes(letter.event).decode())  # noqa: T201 - JSON goes out as it is, never wrapped

@@ -1,17 +1,22 @@
 """Events that will never be accepted, and bytes that are no event: kept beside the segments, never thrown away."""
 
 import base64
+import contextlib
+import zlib
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from auditlake.client.files import append_synced
 from auditlake.client.line import Damage, Line
-from auditlake.client.spool import DAMAGED, DEAD_LETTERS
+from auditlake.client.spool import DAMAGED, DEAD_LETTERS, SETTLED_LETTERS
 from auditlake.directories import sync_directory
 from auditlake.errors import SpoolError
+
+T = TypeVar("T")
 
 
 class DeadLetter(msgspec.Struct):
@@ -22,6 +27,16 @@ class DeadLetter(msgspec.Struct):
     refused_at: datetime
     recorded_at: str
     event: msgspec.Raw
+
+
+class _Settled(msgspec.Struct):
+    """A dead letter that somebody has dealt with: a line of `dead-letter-settled.ndjson`."""
+
+    id: str | None
+    refused_at: datetime
+    crc: int
+    settled_at: datetime
+    how: str
 
 
 class _Id(msgspec.Struct):
@@ -37,6 +52,9 @@ _encoder = msgspec.json.Encoder()
 _id_decoder = msgspec.json.Decoder(_Id)
 _where_decoder = msgspec.json.Decoder(_Where)
 _letter_decoder = msgspec.json.Decoder(DeadLetter)
+_settled_decoder = msgspec.json.Decoder(_Settled)
+
+_Key = tuple[str | None, datetime, int]
 
 
 def event_id(body: bytes) -> str | None:
@@ -77,15 +95,38 @@ def _put_aside(path: Path, lines: bytes) -> None:
     sync_directory(path.parent)
 
 
-def dead_letters(directory: Path) -> list[DeadLetter]:
-    """Return the events that the endpoint refused; a line that a crash tore is none, its event is there again."""
-    letters = []
-    for line in _lines(directory / DEAD_LETTERS):
-        try:
-            letters.append(_letter_decoder.decode(line))
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            continue
-    return letters
+def dead_letters(directory: Path, *, settled: bool = False) -> list[DeadLetter]:
+    """Return the events that the endpoint refused and nobody has settled; with `settled`, these too.
+
+    A line that a crash tore is none, its event is there again.
+    """
+    letters = _decoded(directory / DEAD_LETTERS, _letter_decoder)
+    if settled:
+        return letters
+    done = {(one.id, one.refused_at, one.crc) for one in _decoded(directory / SETTLED_LETTERS, _settled_decoder)}
+    return [letter for letter in letters if _key(letter) not in done]
+
+
+def settle(directory: Path, letters: Sequence[DeadLetter], how: str, now: datetime) -> None:
+    """Have the disk say that dead letters are dealt with; they stay where they are. Raises OSError.
+
+    Lines are added and none is taken away, so that neither a crash nor the sender at its work can lose a dead letter.
+    """
+    lines = [_Settled(*_key(letter), now, how) for letter in letters]
+    _put_aside(directory / SETTLED_LETTERS, b"".join(_encoder.encode(line) + b"\n" for line in lines))
+
+
+def _key(letter: DeadLetter) -> _Key:
+    """Return what tells a dead letter from others, of the same event refused again too."""
+    return letter.id, letter.refused_at, zlib.crc32(letter.event)
+
+
+def _decoded(path: Path, decoder: "msgspec.json.Decoder[T]") -> list[T]:
+    found = []
+    for line in _lines(path):
+        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
+            found.append(decoder.decode(line))
+    return found
 
 
 def count_damaged(directory: Path) -> int:

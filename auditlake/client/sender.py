@@ -17,6 +17,7 @@ from auditlake.batch_endpoint import Answer, wait_before
 from auditlake.client.clock import Clock
 from auditlake.client.line import Damage, Line, encode_line
 from auditlake.client.post import Post
+from auditlake.client.problem import SendProblem, forget_problem, note_problem
 from auditlake.client.put_aside import event_id, write_damage, write_dead_letters
 from auditlake.client.segment import Disk, Segment, fork_guard
 from auditlake.client.signals import Signals
@@ -74,6 +75,8 @@ class Sender:
         self._clock = clock
         self._signals = signals
         self._failures = 0  # in a row, over all events
+        self._failing_since: datetime | None = None
+        self._got_through = False
         self._window = limits.max_events
         self._offsets: dict[Path, int] = {}  # up to where segments are settled, should the disk refuse to be told
         self._moved: set[int] = set()
@@ -197,14 +200,20 @@ class Sender:
         """Send less next time: an endpoint that is down is asked with little, one bad event is found by halves."""
         if self._failures == 0:
             _log.warning("Events stay in the spool %s and are sent again: %s", self._directory, reason)
+        now = self._clock.now()
         self._failures += 1
+        self._failing_since = self._failing_since or now
         self._window = max(1, count // 2)
         self.problem = reason
+        note_problem(self._directory, SendProblem(reason, self._failing_since, now, self._failures))
 
     def _succeeded(self, problem: str | None) -> None:
         if self._failures:
             _log.warning("Events of the spool %s are accepted again.", self._directory)
-        self._failures = 0
+        if self._failures or not self._got_through:  # the first time: an earlier process may have left it
+            forget_problem(self._directory)
+        self._got_through = True
+        self._failures, self._failing_since = 0, None
         self._window = min(self._limits.max_events, self._window + max(1, self._window // 4))
         self.problem = problem
 

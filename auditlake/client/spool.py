@@ -4,6 +4,8 @@
 20261124T071234.123456Z-4711-9f3a0c1e.settled   up to which offset its events are accepted or dead-lettered
 sender.lock        held by the one process that sends
 dead-letter.ndjson events that the endpoint refused, each with the reason
+dead-letter-settled.ndjson  which of them somebody has dealt with, when, and how
+problem.json       why the sender's last request did not get through, while it does not
 damaged.ndjson     bytes that are no event, in base64, each with its segment and offset
 sent/              segments whose events are settled, of a client that keeps them
 """
@@ -21,6 +23,8 @@ from auditlake.errors import SpoolError
 
 SETTLED_SUFFIX = ".settled"
 DEAD_LETTERS = "dead-letter.ndjson"
+SETTLED_LETTERS = "dead-letter-settled.ndjson"
+PROBLEM = "problem.json"
 DAMAGED = "damaged.ndjson"
 SENT = "sent"
 SENDER_LOCK = "sender.lock"
@@ -60,7 +64,7 @@ def check_spool(directory: Path) -> None:
         names = {entry.name for entry in directory.iterdir()}
     except OSError as error:
         raise SpoolError(f"The spool {directory} cannot be read ({error.strerror}); is it the right path?") from error
-    ours = {SENDER_LOCK, DEAD_LETTERS, DAMAGED, SENT}
+    ours = {SENDER_LOCK, DEAD_LETTERS, SETTLED_LETTERS, PROBLEM, DAMAGED, SENT}
     if names and not names & ours and not any(name.endswith((SUFFIX, SETTLED_SUFFIX, NEW_SUFFIX)) for name in names):
         raise SpoolError(
             f"{directory} is no spool: it holds other files; give the directory that AuditClient was given."

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from auditlake.client.line import Line
+from auditlake.client.problem import SendProblem, read_problem
 from auditlake.client.put_aside import count_damaged, dead_letters
 from auditlake.client.spool import check_spool, pending, pending_bytes
 
@@ -14,7 +15,9 @@ from auditlake.client.spool import check_spool, pending, pending_bytes
 class SpoolStatus:
     """What waits in a spool and what is put aside, of all its processes; times are UTC.
 
-    `unread_damage` counts places that are damaged and that the sender has not come to yet.
+    `unread_damage` counts places that are damaged and that the sender has not come to yet. `dead_lettered` are those
+    that nobody has settled. `problem` is why the sender's last request did not get through; None when it did, or none
+    was made.
     """
 
     spool: str
@@ -25,6 +28,7 @@ class SpoolStatus:
     dead_lettered: int
     damaged: int
     unread_damage: int
+    problem: SendProblem | None
 
 
 def spool_status(directory: Path, now: datetime) -> SpoolStatus:
@@ -48,6 +52,7 @@ def spool_status(directory: Path, now: datetime) -> SpoolStatus:
         dead_lettered=len({letter.id for letter in dead_letters(directory)}),
         damaged=count_damaged(directory),
         unread_damage=damage,
+        problem=read_problem(directory) if count else None,
     )
 
 
