@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import threading
 import time
 import zlib
 from collections.abc import Mapping
@@ -15,10 +16,18 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from auditlake.errors import PlanError
-from auditlake.runtime.authenticate import Authentication, MethodResource, Mode
+from auditlake.runtime.authenticate import Authentication, Caller, Check, MethodResource, Mode
 from auditlake.runtime.exchange import GatewayError, Operation, Request, Response
 from auditlake.runtime.plan import Plan, Throttle
-from auditlake.runtime.post import MAX_BODY_BYTES, MAX_HEADER_BYTES, ApiFront, Throttles, TokenBucket, operations
+from auditlake.runtime.post import (
+    AUTHORIZING_THREADS,
+    MAX_BODY_BYTES,
+    MAX_HEADER_BYTES,
+    ApiFront,
+    Throttles,
+    TokenBucket,
+    operations,
+)
 from auditlake.runtime.signature import AccessKey
 
 EVENT = b'{"eventType":"login","timestamp":"2026-11-24T03:00:00Z","actor":{"userId":"u"}}'
@@ -209,14 +218,15 @@ def test_a_plan_without_compression_hands_packed_bodies_on(plan: Plan) -> None:
 
 
 def test_without_the_token_an_iam_method_answers_403(plan: Plan) -> None:
-    """Where the plan wants IAM, no credentials and wrong ones are told apart as API Gateway does."""
+    """Where the plan wants IAM its status is kept, and the sentence speaks of the token, not of signatures."""
     recorder = Recorder()
     api = front(plan, recorder, token="s3cret")  # noqa: S106 - a test's token
 
-    assert "not authenticated" in problem(post(api))["detail"]
     assert post(api).status == 403
-    assert "credentials" in problem(post(api, authorization="Bearer wrong"))["detail"]
+    assert "bearer token and none came" in problem(post(api))["detail"]
     assert post(api, authorization="Bearer wrong").status == 403
+    assert "another one came" in problem(post(api, authorization="Bearer wrong"))["detail"]
+    assert "wrong" not in problem(post(api, authorization="Bearer wrong"))["detail"]
     assert post(api, authorization="Bearer s3cret").status == 202
     assert post(api, method="GET", path="/health").status == 202, "health asks for no credentials"
     assert [context["identity"]["userArn"] for _, context in recorder.seen] == ["bearer-token", None]
@@ -345,3 +355,31 @@ def test_operations_are_read_from_the_document(plan: Plan) -> None:
     found: list[Operation] = operations(plan.api.document)
 
     assert {(o.method, o.path) for o in found} == {("POST", "/events"), ("POST", "/events/batch"), ("GET", "/health")}
+
+
+def test_a_function_that_hangs_keeps_no_body_from_being_unpacked(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many requests wait for an authorizer, another one is unpacked and answered meanwhile."""
+    hangs, asked = threading.Event(), threading.Semaphore(0)
+
+    def wait(_: Request) -> Caller:
+        asked.release()
+        hangs.wait(60)
+        return Caller()
+
+    patient = Check(lambda head: None if "slow" in head.headers else Caller(), wait, waits=True)
+    monkeypatch.setattr("auditlake.runtime.post.check_of", lambda *_: patient)
+    api = front(plan, Recorder())
+
+    async def both() -> Response:
+        slow = Request("POST", "/events", "", {"slow": "1"}, EVENT, "")
+        waiting = [asyncio.ensure_future(api.answer(slow)) for _ in range(2 * AUTHORIZING_THREADS)]
+        packed = Request("POST", "/events", "", {"content-encoding": "gzip"}, gzip.compress(EVENT, mtime=0), "")
+        try:
+            return await asyncio.wait_for(api.answer(packed), 30)
+        finally:
+            hangs.set()
+            await asyncio.gather(*waiting)
+            api.close()
+
+    assert asyncio.run(both()).status == 202
+    assert asked.acquire(blocking=False)

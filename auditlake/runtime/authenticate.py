@@ -24,7 +24,6 @@ from auditlake.runtime.door import is_api_key
 from auditlake.runtime.exchange import GatewayError, Operation, Request
 from auditlake.runtime.signature import (
     MISMATCH,
-    NO_TOKEN,
     AccessKey,
     load_access_keys,
     read_signature,
@@ -52,6 +51,7 @@ class Caller:
     authorizer: Mapping[str, str] = field(default_factory=dict)
 
 
+BEARER = "Authorization: Bearer TOKEN, with the token that `auditlake up` was given by --token"
 NOBODY = Caller()
 """The caller where nobody asked."""
 
@@ -221,16 +221,16 @@ def _scheme(operation: Operation, document: Mapping[str, Any]) -> tuple[Mapping[
 
 
 def _bearer_check(authentication: Authentication, *, tokens: bool) -> Check:
-    """Return a check of the bearer token, which stands in for IAM or for other tokens and answers as they do."""
+    """Return a check of the bearer token, which stands in for IAM or for other tokens and answers with their status."""
 
     def check(request: Request) -> Caller:
         if authentication.bears_token(request):
             return Caller({"userArn": "bearer-token"})
+        came = "another one came" if "authorization" in request.headers else "none came"
+        detail = f"The runtime asks for its bearer token and {came}; nothing was stored: send {BEARER}."
         if tokens:
-            raise GatewayError("UNAUTHORIZED", "Unauthorized")
-        if "authorization" not in request.headers:
-            raise GatewayError("MISSING_AUTHENTICATION_TOKEN", NO_TOKEN)
-        raise GatewayError("INVALID_SIGNATURE", MISMATCH)
+            raise GatewayError("UNAUTHORIZED", "Unauthorized", detail=detail)
+        raise GatewayError("INVALID_SIGNATURE", MISMATCH, detail=detail)
 
     return _head_check(check)
 

@@ -105,11 +105,20 @@ def parameters(request: Request) -> dict[str, Mapping[str, str]]:
 class GatewayError(Exception):
     """A request that API Gateway answers itself; `type` is the gateway response's (F3).
 
-    `status` is only for DEFAULT_4XX and DEFAULT_5XX, which have no status of their own.
+    `status` is only for DEFAULT_4XX and DEFAULT_5XX, which have no status of their own. `detail` is a sentence about
+    what API Gateway does not know, told as a problem instead of the document's gateway response.
     """
 
-    def __init__(self, response_type: str, message: str, validation_error: str = "", status: int | None = None) -> None:
+    def __init__(
+        self,
+        response_type: str,
+        message: str,
+        validation_error: str = "",
+        status: int | None = None,
+        detail: str | None = None,
+    ) -> None:
         super().__init__(message)
+        self.detail = detail
         self.type = response_type
         self.message = message
         self.validation_error = validation_error

@@ -3,10 +3,11 @@
 import json
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from auditlake.errors import PlanError
-from auditlake.runtime.exchange import GatewayError, Response
+from auditlake.runtime.exchange import GatewayError, Response, problem
 
 DEFAULT_STATUS = {
     "ACCESS_DENIED": 403,
@@ -71,6 +72,8 @@ class GatewayResponses:
             parameters: the request's `header`, `querystring` and `path`, which headers may be mapped from.
         """
         status = error.status or DEFAULT_STATUS[error.type]
+        if error.detail is not None:
+            return problem(status, HTTPStatus(status).phrase, error.detail)
         response = self._response(error.type, status)
         template = response.get("responseTemplates", {}).get("application/json", _DEFAULT_TEMPLATE)
         values = {

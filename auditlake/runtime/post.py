@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from msgspec import structs
 
@@ -26,6 +26,7 @@ from auditlake.runtime.gateway_responses import GatewayResponses
 from auditlake.runtime.plan import ACCOUNT_THROTTLE, Api, Throttle
 from auditlake.runtime.random_pool import random_bytes
 from auditlake.runtime.signature import NO_TOKEN
+from auditlake.runtime.threads import Threads
 from auditlake.runtime.validate import Validator
 from auditlake.runtime.vtl_values import Claims, JavaMap
 from auditlake.runtime.web_acl import WebAcl
@@ -37,6 +38,12 @@ MAX_HEADER_BYTES = 10_240
 """How long the values of all headers together may be (F1, documented)."""
 _MAX_BYTES_AT_ONCE = 64 * 1024
 """A larger body is validated in a thread, so that other requests go on meanwhile."""
+UNPACKING_THREADS = 4
+"""Large bodies that are unpacked or validated side by side."""
+AUTHORIZING_THREADS = 16
+"""Requests that wait for a Lambda authorizer side by side; further ones wait for a thread."""
+P = ParamSpec("P")
+T = TypeVar("T")
 _METHODS = frozenset({"delete", "get", "head", "options", "patch", "post", "put"})
 _IDENTITY: Mapping[str, None] = dict.fromkeys(
     (
@@ -136,6 +143,9 @@ class ApiFront:
         self._responses = GatewayResponses(api.document, api.stage_variables)
         self._unpacks = api.document.get("x-amazon-apigateway-minimum-compression-size") is not None
         found = {(o.method, o.path): o for o in operations(api.document)}
+        # Threads of their own: a function or a disk that hangs must not keep other requests from being unpacked.
+        self._unpacking = Threads(UNPACKING_THREADS, "unpacking")
+        self._authorizing = Threads(AUTHORIZING_THREADS, "authorizing")
         self._throttles = Throttles(api, [_throttled(key) for key in found])
         given = authentication or Authentication()
         self._routes = {
@@ -184,7 +194,7 @@ class ApiFront:
         try:
             if len(request.body) > MAX_BODY_BYTES:
                 raise GatewayError("REQUEST_TOO_LARGE", "Request Too Long")
-            known = caller or await _recognised(route.check, request)
+            known = caller or await self._recognised(route.check, request)
             context["identity"].update(known.identity)
             context["authorizer"].update(known.authorizer)
             if known.claims:
@@ -192,13 +202,21 @@ class ApiFront:
             if "content-encoding" in request.headers:
                 request = await self._unpacked(request)
             if len(request.body) > _MAX_BYTES_AT_ONCE:
-                await asyncio.to_thread(route.validator.check, request, parameters(request))
+                await _in(self._unpacking, route.validator.check, request, parameters(request))
             else:
                 route.validator.check(request, parameters(request))
             response = await route.integration.answer(request, context)
         except GatewayError as error:
             response = self._responses.answer(error, context, parameters(request))
         return self._with_ids(response, context)
+
+    async def _recognised(self, check: Check, request: Request) -> Caller:
+        return await _in(self._authorizing, check.whole, request) if check.waits else check.whole(request)
+
+    def close(self) -> None:
+        """End the threads; a request that needs one afterwards is not answered."""
+        self._unpacking.shutdown()
+        self._authorizing.shutdown()
 
     def too_large(self, head: Request) -> Response:
         """Answer a request whose body was not read to its end."""
@@ -254,7 +272,7 @@ class ApiFront:
             raise GatewayError("UNSUPPORTED_MEDIA_TYPE", "Unsupported Media Type")
         headers = {name: value for name, value in request.headers.items() if name != "content-encoding"}
         # In a thread: a few bytes can take long to unpack, and nobody else is to wait for that.
-        body = await asyncio.to_thread(_inflate, request.body)
+        body = await _in(self._unpacking, _inflate, request.body)
         return structs.replace(request, headers=headers, body=body)
 
 
@@ -268,8 +286,8 @@ class _Route:
     integration: Integration
 
 
-async def _recognised(check: Check, request: Request) -> Caller:
-    return await asyncio.to_thread(check.whole, request) if check.waits else check.whole(request)
+async def _in(threads: Threads, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    return await asyncio.wrap_future(threads.submit(function, *arguments, **named))
 
 
 @lru_cache(maxsize=4)

@@ -74,6 +74,7 @@ class Runtime:
             resource = MethodResource(plan.region, plan.account_id, plan.api.name, plan.api.stage)
             authorizers = Authorizers(self._authorizer, resource)
             self.api = ApiFront(plan.api, self._integration, resource, self.authentication, clock, authorizers)
+            opened.callback(self.api.close)
             check_handlers(self._processes)
             self._opened = opened.pop_all()
 
