@@ -19,6 +19,8 @@ DOCUMENT = Path(__file__).parent.parent / "docs" / "security.md"
 BEGIN, END = "<!-- permissions: made by `make permissions` -->", "<!-- end of permissions -->"
 
 _KEY = f"arn:aws:kms:us-east-1:{ACCOUNT_ID}:key/11111111-2222-3333-4444-555555555555"
+_OTHER_ACCOUNT = "210987654321"
+_COPYS_KEY = f"arn:aws:kms:eu-west-1:{_OTHER_ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
 OPTIONS: Mapping[str, str] = {
     "administrator_arns": f'["arn:aws:iam::{ACCOUNT_ID}:role/audit-administrator"]',
     "canary": "{enabled=true}",
@@ -26,11 +28,16 @@ OPTIONS: Mapping[str, str] = {
     # A key that this stack makes has no ARN before the apply, and a policy that names it could not be read.
     "encryption": f'{{mode="customer_managed",kms_key_arn="{_KEY}"}}',
     "logs": "{own_api_gateway_settings=true}",
+    "replication": (
+        f'{{bucket_arn="arn:aws:s3:::auditlake-copies",account_id="{_OTHER_ACCOUNT}",kms_key_arn="{_COPYS_KEY}"}}'
+    ),
+    "subscription": f'{{account_ids=["{_OTHER_ACCOUNT}"]}}',
 }
 """The variables that bring every role and policy which the defaults do not have, but for a key."""
 OWN_KEY: Mapping[str, str] = {
     "administrator_arns": OPTIONS["administrator_arns"],
     "encryption": f'{{mode="customer_managed",break_glass_principal_arn="arn:aws:iam::{ACCOUNT_ID}:role/break-glass"}}',
+    "subscription": OPTIONS["subscription"],
 }
 """The variables that bring a key, whose policy a plan knows."""
 DOOR: Mapping[str, str] = {

@@ -8,6 +8,7 @@ module "encryption" {
   account            = local.account
   encryption         = var.encryption
   administrator_arns = var.administrator_arns
+  reader_account_ids = var.subscription.account_ids
 }
 
 module "ingest" {
@@ -52,6 +53,7 @@ module "storage" {
   lifecycle_days     = var.lifecycle_days
   encryption         = module.encryption.encryption
   administrator_arns = var.administrator_arns
+  reader_account_ids = var.subscription.account_ids
   writer_role_arn    = module.delivery.role_arn
 }
 
@@ -100,4 +102,16 @@ module "canary" {
   encryption           = module.encryption.encryption
   logs                 = var.logs
   monitoring           = { topic_arn = module.monitoring.topic_arn, runbook_url = var.alarms.runbook_url }
+}
+
+module "replication" {
+  source = "./modules/replication"
+  count  = var.replication == null ? 0 : 1
+
+  name        = var.name
+  account     = local.account
+  replication = var.replication
+  bucket      = { name = module.storage.bucket.name, arn = module.storage.bucket.arn }
+  encryption  = module.encryption.encryption
+  monitoring  = { topic_arn = module.monitoring.topic_arn, runbook_url = var.alarms.runbook_url }
 }

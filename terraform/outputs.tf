@@ -62,3 +62,13 @@ output "alarm_topic" {
   description = "The SNS topic that alarms go to."
   value       = module.monitoring.topic_arn
 }
+
+output "replication_role_arn" {
+  description = "The role that copies the events, which terraform/replica is told as source_role_arn; null without replication."
+  value       = one(module.replication[*].role_arn)
+}
+
+output "subscription_ddl" {
+  description = "The statement by which a subscribing account makes the table in its own Athena; null without a subscription."
+  value       = length(var.subscription.account_ids) == 0 ? null : module.catalog.ddl
+}

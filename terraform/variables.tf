@@ -279,6 +279,33 @@ variable "region" {
   }
 }
 
+variable "replication" {
+  description = <<-TEXT
+    Copies every event, with its retention, to a bucket in another region or account; null copies nothing. terraform/replica makes the bucket.
+    - bucket_arn: the bucket, versioned and with Object Lock. account_id: whose it is, if not this account's.
+    - kms_key_arn: a key of the copy's region; needed when encryption.mode is customer_managed.
+    - storage_class: what a copy is kept in. time_control: S3 promises the copy within 15 minutes, for a price a GB.
+  TEXT
+  type = object({
+    bucket_arn    = string
+    account_id    = optional(string)
+    kms_key_arn   = optional(string)
+    storage_class = optional(string, "GLACIER_IR")
+    time_control  = optional(bool, false)
+  })
+  default = null
+}
+
+variable "subscription" {
+  description = <<-TEXT
+    Other accounts that may read the events from the bucket and query them in their own Athena; the output subscription_ddl is the table.
+    - account_ids: the accounts; their own IAM policies say who of them. Empty lets nobody.
+  TEXT
+  type        = object({ account_ids = optional(list(string), []) })
+  default     = {}
+  nullable    = false
+}
+
 variable "tags" {
   description = "Tags that every resource gets besides application = name."
   type        = map(string)

@@ -129,7 +129,7 @@ def main(folder: str, version: str) -> None:
     from auditlake.permissions import make_plans
 
     plans = make_plans()
-    types = {name for one in (plans.defaults, plans.options, plans.own_key) for name in used(one)}
+    types = {name for one in (plans.defaults, plans.options, plans.own_key, plans.door) for name in used(one)}
     schema = read_package(Path(folder), types)
     content = {"version": version, "resources": schema}
     FILE.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -33,6 +33,7 @@ TEXT = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
 NAMES = "Names"
 AFTERWARDS = "When it is over"
 PARTS = ("**Means:** ", "**Lost if nothing is done:** ", "**Look:**\n\n```sh\n", "**Mend:** ")
+REPLICATION = '{bucket_arn="arn:aws:s3:::auditlake-copies"}'
 BUCKET, RESULTS = f"auditlake-events-{ACCOUNT_ID}", f"auditlake-athena-results-{ACCOUNT_ID}"
 
 NOT_IN_MOTO = {
@@ -99,7 +100,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     need_terraform()
     root = copy_stack(tmp_path_factory.mktemp("stack"))
     init(root)
-    return plan(root, {"account_id": ACCOUNT_ID, "canary": "{enabled=true}"})
+    return plan(root, {"account_id": ACCOUNT_ID, "canary": "{enabled=true}", "replication": REPLICATION})
 
 
 def of_type(planned: dict[str, Any], kind: str) -> list[dict[str, Any]]:
@@ -180,6 +181,7 @@ def build(planned: dict[str, Any], url: str) -> None:
     )
     role = client("iam").create_role(RoleName="any", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
     build_bucket(planned, client("s3"))
+    build_replication(planned, client("s3"), client("iam"))
     build_path(planned, client, role)
     api = client("apigateway").create_rest_api(name=of_type(planned, "aws_api_gateway_rest_api")[0]["name"])["id"]
     build_logs(planned, client("logs"), api)
@@ -205,6 +207,31 @@ def build_bucket(planned: dict[str, Any], s3: Any) -> None:  # noqa: ANN401  # b
     for kind in ("processing-failed", "format-conversion-failed", "activePartitionExceeded"):
         body = failed("auditlake.canary") + b"\n" + failed("login")
         s3.put_object(Bucket=BUCKET, Key=f"errors/{kind}/2026/11/24/auditlake-events-1", Body=body)
+
+
+def build_replication(planned: dict[str, Any], s3: Any, iam: Any) -> None:  # noqa: ANN401  # boto3's
+    """Copy the bucket as the plan says, by a role with the plan's policy."""
+    role = next(one for one in of_type(planned, "aws_iam_role") if one["name"] == "auditlake-replication")
+    arn = iam.create_role(RoleName=role["name"], AssumeRolePolicyDocument=role["assume_role_policy"])["Role"]["Arn"]
+    policy = next(one for one in of_type(planned, "aws_iam_role_policy") if one["role"] == role["name"])
+    iam.put_role_policy(RoleName=role["name"], PolicyName=policy["name"], PolicyDocument=policy["policy"])
+    (configuration,) = of_type(planned, "aws_s3_bucket_replication_configuration")
+    rule = configuration["rule"][0]
+    destination = rule["destination"][0]["bucket"]
+    s3.create_bucket(Bucket=destination.rpartition(":")[2])
+    for bucket in (BUCKET, destination.rpartition(":")[2]):
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    rules = [
+        {
+            "ID": rule["id"],
+            "Priority": rule["priority"],
+            "Status": rule["status"],
+            "Filter": {"Prefix": ""},
+            "DeleteMarkerReplication": {"Status": rule["delete_marker_replication"][0]["status"]},
+            "Destination": {"Bucket": destination},
+        }
+    ]
+    s3.put_bucket_replication(Bucket=BUCKET, ReplicationConfiguration={"Role": arn, "Rules": rules})
 
 
 def failed(event_type: str) -> bytes:

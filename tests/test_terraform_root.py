@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlglot
 
 from auditlake.default_plan import ACCOUNT_ID, plan, terraform
 from auditlake.permissions import DOOR, OPTIONS
@@ -40,6 +41,7 @@ UNTAGGED = {
     "aws_s3_bucket_versioning",
     "aws_sns_topic_policy",
 }
+TABLE = "aws_glue_catalog_table"
 NAME_ATTRIBUTES = ("name", "bucket", "function_name")
 
 
@@ -100,10 +102,14 @@ def test_every_rule_has_a_failing_run() -> None:
 
 
 def test_main_holds_the_modules_in_path_order_and_nothing_else() -> None:
-    """A reader of main.tf sees the key, the path (ingest, delivery, storage, catalog), and what watches it."""
+    """A reader of main.tf sees the key, the path (ingest, delivery, storage, catalog), what watches it, and what copies it."""
     blocks = re.findall(r'^(\w+) "?(\w*)', (MODULES.parent / "main.tf").read_text(), re.MULTILINE)
     assert blocks == [
-        ("module", name) for name in ("encryption", "ingest", "delivery", "storage", "catalog", "monitoring", "canary")
+        ("module", name)
+        for name in (
+            *("encryption", "ingest", "delivery", "storage", "catalog"),
+            *("monitoring", "canary", "replication"),
+        )
     ]
 
 
@@ -189,3 +195,28 @@ def test_checkov_finds_nothing_that_is_not_explained(root: Path, settings: Mappi
     run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 0, run.stdout
     assert "Failed checks: 0" in run.stdout
+
+
+def test_a_subscriber_is_told_its_table(root: Path) -> None:
+    """The statement is one that Athena reads, with the columns and partitions of the stack's own table."""
+    subscribed = plan(root, {"account_id": ACCOUNT_ID, "subscription": '{account_ids=["210987654321"]}'})
+    ddl = subscribed["planned_values"]["outputs"]["subscription_ddl"]["value"]
+    statement = sqlglot.parse_one(ddl, read="athena")
+    assert isinstance(statement, sqlglot.exp.Create)
+    (table,) = (one["values"] for one in resources(subscribed["planned_values"]["root_module"]) if one["type"] == TABLE)
+    named = [
+        column.name for column in statement.this.find_all(sqlglot.exp.ColumnDef) if column.parent is statement.this
+    ]
+    assert named == [column["name"] for column in table["storage_descriptor"][0]["columns"]]
+    for key in table["partition_keys"]:
+        assert f"`{key['name']}` {key['type']}" in ddl
+    for name, value in table["parameters"].items():
+        assert name == "EXTERNAL" or f"'{name}' = '{value}'" in ddl
+    assert f"LOCATION '{table['storage_descriptor'][0]['location']}'" in ddl
+
+
+def test_without_a_subscriber_there_is_no_statement(planned: dict[str, Any]) -> None:
+    """Nothing is offered that nobody may read."""
+    outputs = planned["planned_values"]["outputs"]
+    assert outputs["subscription_ddl"].get("value") is None
+    assert outputs["replication_role_arn"].get("value") is None

@@ -18,3 +18,8 @@ output "workgroup" {
   description = "The Athena workgroup."
   value       = aws_athena_workgroup.audit.name
 }
+
+output "ddl" {
+  description = "The CREATE EXTERNAL TABLE statement of the events, for Athena in another account."
+  value       = local.ddl
+}

@@ -42,6 +42,14 @@ locals {
         Resource  = "*"
         Condition = { StringEquals = { "aws:SourceAccount" = var.account.id } }
       },
+      ], length(var.reader_account_ids) == 0 ? [] : [{
+        Sid       = "SubscribersDecrypt"
+        Effect    = "Allow"
+        Principal = { AWS = [for id in var.reader_account_ids : "arn:${var.account.partition}:iam::${id}:root"] }
+        Action    = "kms:Decrypt"
+        Resource  = "*"
+        Condition = { StringLike = { "kms:ViaService" = "s3.${var.account.region}.amazonaws.com*" } } # China adds .cn
+      }], [
       merge(local.deletion_guard, {
         for arn in compact([var.encryption.break_glass_principal_arn]) : "Condition" => { ArnNotEquals = { "aws:PrincipalArn" = arn } }
       }),

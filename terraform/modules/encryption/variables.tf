@@ -45,6 +45,12 @@ variable "encryption" {
   }
 }
 
+variable "reader_account_ids" {
+  description = "The accounts that may decrypt what they read from the bucket; only a key of this stack's making can let them."
+  type        = list(string)
+  nullable    = false
+}
+
 variable "name" {
   description = "The name that every resource starts with."
   type        = string

@@ -58,7 +58,7 @@ locals {
   )
 
   policies = {
-    events  = jsonencode({ Version = "2012-10-17", Statement = concat(local.only_tls.events, local.evidence) })
+    events  = jsonencode({ Version = "2012-10-17", Statement = concat(local.only_tls.events, local.evidence, local.reading) })
     results = jsonencode({ Version = "2012-10-17", Statement = local.only_tls.results })
   }
 }

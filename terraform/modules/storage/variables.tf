@@ -93,6 +93,17 @@ variable "object_lock" {
   }
 }
 
+variable "reader_account_ids" {
+  description = "The accounts that may read the events; their own IAM policies say who of them."
+  type        = list(string)
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for id in var.reader_account_ids : can(regex("^[0-9]{12}$", id))])
+    error_message = "subscription.account_ids must hold the 12 digits of AWS accounts."
+  }
+}
+
 variable "writer_role_arn" {
   description = "The role of the delivery stream, which alone may write."
   type        = string

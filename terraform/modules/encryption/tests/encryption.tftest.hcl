@@ -4,6 +4,7 @@ variables {
   name               = "auditlake"
   account            = { id = "123456789012", region = "us-east-1", partition = "aws" }
   administrator_arns = []
+  reader_account_ids = []
   encryption         = { mode = "customer_managed", kms_key_arn = null, break_glass_principal_arn = null }
 }
 
@@ -103,5 +104,21 @@ run "a_key_that_exists_is_used_as_it_is" {
   assert {
     condition     = length(aws_kms_key.events) == 0 && output.encryption == { customer_managed = true, key_arn = "arn:aws:kms:us-east-1:123456789012:key/1234" }
     error_message = "A given key should be used, and none made."
+  }
+}
+
+run "a_subscriber_decrypts_what_it_reads_from_the_bucket" {
+  command = plan
+
+  variables {
+    encryption         = { mode = "customer_managed", kms_key_arn = null, break_glass_principal_arn = null }
+    reader_account_ids = ["210987654321"]
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(aws_kms_key.events[0].policy).Statement : [statement.Action, statement.Principal.AWS, statement.Condition.StringLike["kms:ViaService"]] if statement.Sid == "SubscribersDecrypt"
+    ] == [["kms:Decrypt", ["arn:aws:iam::210987654321:root"], "s3.us-east-1.amazonaws.com*"]]
+    error_message = "A subscriber should decrypt, through S3 only."
   }
 }

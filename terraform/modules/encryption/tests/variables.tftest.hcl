@@ -4,6 +4,7 @@ variables {
   name               = "auditlake"
   account            = { id = "123456789012", region = "us-east-1", partition = "aws" }
   administrator_arns = []
+  reader_account_ids = []
 }
 
 run "mode_is_one_of_two" {

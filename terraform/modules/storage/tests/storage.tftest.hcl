@@ -3,6 +3,7 @@ mock_provider "aws" {}
 variables {
   encryption         = { customer_managed = false, key_arn = null }
   administrator_arns = []
+  reader_account_ids = []
   writer_role_arn    = "arn:aws:iam::123456789012:role/auditlake-events"
   name               = "auditlake"
   account            = { id = "123456789012", region = "us-east-1", partition = "aws" }
@@ -306,5 +307,42 @@ run "only_administrators_change_the_bucket" {
       ], flatten([statement.Action]))) == 0
     ] == [{ ArnNotLike = { "aws:PrincipalArn" = ["arn:aws:iam::123456789012:role/audit-administrator"] } }]
     error_message = "Policy, versioning, lifecycle and lock should be the administrators' alone."
+  }
+}
+
+run "nobody_reads_from_outside_by_default" {
+  command = plan
+
+  assert {
+    condition     = !strcontains(aws_s3_bucket_policy.buckets["events"].policy, "Subscribers")
+    error_message = "Without a subscription the policy should allow nobody anything."
+  }
+}
+
+run "a_subscriber_reads_events_and_nothing_else" {
+  command = plan
+
+  variables {
+    reader_account_ids = ["210987654321"]
+  }
+
+  assert {
+    condition = {
+      for statement in jsondecode(aws_s3_bucket_policy.buckets["events"].policy).Statement : statement.Sid => statement.Action if statement.Effect == "Allow"
+    } == { SubscribersRead = "s3:GetObject", SubscribersList = "s3:ListBucket", SubscribersLocate = "s3:GetBucketLocation" }
+    error_message = "A subscriber should read, list and locate."
+  }
+
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_s3_bucket_policy.buckets["events"].policy).Statement :
+      statement.Principal.AWS == ["arn:aws:iam::210987654321:root"] if statement.Effect == "Allow"
+    ])
+    error_message = "Only the given account should be let in."
+  }
+
+  assert {
+    condition     = one([for statement in jsondecode(aws_s3_bucket_policy.buckets["events"].policy).Statement : statement.Resource if statement.Sid == "SubscribersRead"]) == "arn:aws:s3:::auditlake-events-123456789012/events/*"
+    error_message = "What failed, under errors/, is not for subscribers."
   }
 }

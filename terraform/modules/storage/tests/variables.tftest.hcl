@@ -3,6 +3,7 @@ mock_provider "aws" {}
 variables {
   encryption         = { customer_managed = false, key_arn = null }
   administrator_arns = []
+  reader_account_ids = []
   writer_role_arn    = "arn:aws:iam::123456789012:role/auditlake-events"
   name               = "auditlake"
   account            = { id = "123456789012", region = "us-east-1", partition = "aws" }
@@ -122,4 +123,14 @@ run "retention_ends_within_100_years" {
   }
 
   expect_failures = [var.object_lock]
+}
+
+run "a_subscribing_account_has_12_digits" {
+  command = plan
+
+  variables {
+    reader_account_ids = ["1234"]
+  }
+
+  expect_failures = [var.reader_account_ids]
 }
