@@ -65,7 +65,7 @@ class Aws:
         if service not in self._clients:
             retries = {"max_attempts": ATTEMPTS, "mode": "standard"}
             try:
-                self._clients[service] = aws_client(
+                made = aws_client(
                     service,
                     self.endpoint,
                     self.region,
@@ -75,6 +75,9 @@ class Aws:
                 )
             except AuditlakeError as error:
                 raise CannotAsk(str(error)) from None
+            if made.meta.region_name is None:
+                raise CannotAsk("No AWS region is known: give --region, or set AWS_REGION or AWS_PROFILE.")
+            self._clients[service] = made
         return self._clients[service]
 
     def region_name(self) -> str:

@@ -28,8 +28,6 @@ OutputsOption = Annotated[
     typer.Option(
         "--outputs",
         help="With --aws: the stack's names as `terraform output -json` prints them, - is standard input.",
-        exists=True,
-        allow_dash=True,
         dir_okay=False,
     ),
 ]
@@ -123,16 +121,15 @@ def _print_status(title: str, parts: "list[Part]") -> None:
 
 
 def _print_outcome(outcome: "Outcome") -> None:
-    """Print one line: ok; or what the plan promises, what is deployed and what to do; or which permission is missing."""
+    """Print one line: ok; what is promised, what is deployed and what to do; or which permission is missing."""
     from auditlake.terminal import visible
 
     line = Text.assemble(
         (f"{outcome.state:14} ", _STYLES[outcome.state]), (visible(outcome.subject), "cyan"), f" {outcome.check}"
     )
     if outcome.state == "differs":
-        line.append(
-            f": the plan promises {_shown(outcome.promised)}, deployed is {_shown(outcome.deployed)} -> {outcome.advice}"
-        )
+        deployed = f"deployed is {_shown(outcome.deployed)} -> {outcome.advice}"
+        line.append(f": the plan promises {_shown(outcome.promised)}, {deployed}")
     elif outcome.state == "could not look":
         line.append(f": {outcome.why}")
     out.print(Text(visible(line.plain)) if "\x1b" in line.plain else line, soft_wrap=True)

@@ -1,6 +1,7 @@
 """Whether Athena reads what Firehose writes: the Glue table's columns and projection, the workgroup's enforcement."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from auditlake.aws_ask import Aws
@@ -13,12 +14,10 @@ def check(promise: Promise, aws: Aws, _names: Names) -> Iterator[Outcome]:
     for planned in promise.of("aws_glue_catalog_table"):
         if planned.get("table_type") == "EXTERNAL_TABLE":
             subject = f"table {planned['database_name']}.{planned['name']}"
-            yield from looked(subject, "table", lambda planned=planned, subject=subject: _table(aws, subject, planned))
+            yield from looked(subject, "table", partial(_table, aws, subject, planned))
     for planned in promise.of("aws_athena_workgroup"):
         subject = f"workgroup {planned['name']}"
-        yield from looked(
-            subject, "workgroup", lambda planned=planned, subject=subject: _workgroup(aws, subject, planned)
-        )
+        yield from looked(subject, "workgroup", partial(_workgroup, aws, subject, planned))
 
 
 def _table(aws: Aws, subject: str, planned: Mapping[str, Any]) -> Iterator[Outcome]:
@@ -29,8 +28,10 @@ def _table(aws: Aws, subject: str, planned: Mapping[str, Any]) -> Iterator[Outco
 def table_outcomes(subject: str, planned: Mapping[str, Any], table: Mapping[str, Any]) -> Iterator[Outcome]:
     """Compare columns, partition keys, place and projection of the table."""
     storage, deployed = block(planned, "storage_descriptor"), table.get("StorageDescriptor", {})
-    kinds = (("columns", storage.get("columns"), deployed.get("Columns")),)
-    kinds += (("partition keys", planned.get("partition_keys"), table.get("PartitionKeys")),)
+    kinds = (
+        ("columns", storage.get("columns"), deployed.get("Columns")),
+        ("partition keys", planned.get("partition_keys"), table.get("PartitionKeys")),
+    )
     for name, promised, found in kinds:
         wanted = [(one["name"], one["type"]) for one in promised or ()]
         has = [(one["Name"], one["Type"]) for one in found or ()]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -24,7 +25,7 @@ def check(promise: Promise, aws: Aws, names: Names) -> Iterator[Outcome]:
     for group in promise.of("aws_cloudwatch_log_group"):
         # The name of the execution log holds the API's id, which a plan does not know.
         if name := group.get("name"):
-            yield from looked(f"log {name}", "retention", lambda name=name, group=group: _log(aws, name, group))
+            yield from looked(f"log {name}", "retention", partial(_log, aws, name, group))
 
 
 def check_errors(promise: Promise, aws: Aws, names: Names, now: datetime, older_than_days: int) -> Iterator[Outcome]:
