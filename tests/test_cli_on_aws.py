@@ -94,7 +94,7 @@ def versioning(stack: Deployed, state: str) -> None:
 def public(stack: Deployed, blocked: bool) -> None:
     """Switch one of the four blocks of public access."""
     names = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
-    setting = {name: True for name in names} | {"BlockPublicPolicy": blocked}
+    setting = dict.fromkeys(names, True) | {"BlockPublicPolicy": blocked}
     stack.client("s3").put_public_access_block(Bucket=BUCKET, PublicAccessBlockConfiguration=setting)
 
 
@@ -422,10 +422,9 @@ def test_what_cannot_be_asked_is_one_sentence(
 
 def test_nobody_answering_is_one_sentence(stack: Deployed, tmp_path: Path) -> None:
     """A dead endpoint ends in exit 2, not in a traceback."""
-    done = command_line.auditlake(
-        tmp_path, "doctor", str(stack.plan), "--aws", "--endpoint-url", "http://127.0.0.1:9",
-        AWS_ACCESS_KEY_ID="any", AWS_SECRET_ACCESS_KEY="any",
-    )  # fmt: skip
+    keys = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
+    arguments = ("doctor", str(stack.plan), "--aws", "--endpoint-url", "http://127.0.0.1:9")
+    done = command_line.auditlake(tmp_path, *arguments, **keys)
     assert (done.returncode, done.stdout) == (2, "")
     assert "does not answer" in done.stderr
 
