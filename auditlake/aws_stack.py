@@ -15,6 +15,8 @@ DEFAULT_ACCOUNT_ID = "123456789012"
 DEFAULT_REGION = "us-east-1"
 """What stands in the plan of the defaults; the account and region of the credentials take their places."""
 
+_STREAM = "aws_kinesis_firehose_delivery_stream"
+
 
 @dataclass(frozen=True)
 class Names:
@@ -58,39 +60,52 @@ def block(values: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
     return values
 
 
-def load_promise(path: Path | None, aws: Aws) -> Promise:
-    """Read a plan; that of the defaults as if it were made for the account and region that `aws` asks.
+@dataclass(frozen=True)
+class PlanFile:
+    """The text of a plan and what to call it; `is_default` where none was given."""
+
+    text: str
+    source: str
+    is_default: bool
+
+
+def read_plan_file(path: Path | None) -> PlanFile:
+    """Read the plan at `path` once, `-` is standard input, or that of the defaults; raises PlanError."""
+    text, source = plan_text(Path("/dev/stdin") if path == Path("-") else path)
+    return PlanFile(text, source, path is None)
+
+
+def load_promise(plan: PlanFile, aws: Aws) -> Promise:
+    """Return a plan's resources; of that of the defaults as if it were made for the account and region that are asked.
 
     Raises:
         PlanError: it is no plan.
         CannotAsk: the credentials cannot be used, or are another account's than the plan.
     """
-    text, source = plan_text(Path("/dev/stdin") if path == Path("-") else path)
-    account = aws.account_id()
-    if path is None:
+    text, account = plan.text, aws.account_id()
+    if plan.is_default:
         text = text.replace(DEFAULT_ACCOUNT_ID, account).replace(DEFAULT_REGION, aws.region_name())
-    promise = Promise(source, tuple(read_resources(text, source)))
+    promise = Promise(plan.source, tuple(read_resources(text, plan.source)))
     planned = account_of(promise)
     if planned and planned != account:
         raise CannotAsk(
-            f"{source} is of the account {planned}, and these credentials are of {account}: see AWS_PROFILE."
+            f"{plan.source} is of the account {planned}, and these credentials are of {account}: see AWS_PROFILE."
         )
     return promise
 
 
-def plan_region(path: Path | None) -> str | None:
-    """Return the region of the plan at `path`, None for the plan of the defaults or where the plan does not say it."""
-    if path is None:
+def plan_region(plan: PlanFile) -> str | None:
+    """Return the region of a plan, None for that of the defaults or where the plan does not say it."""
+    if plan.is_default:
         return None
-    text, source = plan_text(path)
-    values = Promise(source, tuple(read_resources(text, source))).one("aws_kinesis_firehose_delivery_stream")
-    schema = block(values, "extended_s3_configuration", "data_format_conversion_configuration", "schema_configuration")
-    return schema.get("region") or None
+    values = Promise(plan.source, tuple(read_resources(plan.text, plan.source))).one(_STREAM)
+    path = ("extended_s3_configuration", "data_format_conversion_configuration", "schema_configuration")
+    return block(values, *path).get("region") or None
 
 
 def account_of(promise: Promise) -> str:
     """Return the account that a plan's transform is in, empty where it does not say it."""
-    for parameter in _processor_parameters(promise.one("aws_kinesis_firehose_delivery_stream")):
+    for parameter in _processor_parameters(promise.one(_STREAM)):
         parts = str(parameter.get("parameter_value")).split(":")
         if parameter.get("parameter_name") == "LambdaArn" and len(parts) > 4:
             return parts[4]
@@ -105,7 +120,7 @@ def _processor_parameters(stream: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def names_of_plan(promise: Promise, aws: Aws) -> Names:
     """Return the names that a plan gives; raises PlanError when it has no delivery stream."""
-    stream = promise.one("aws_kinesis_firehose_delivery_stream")
+    stream = promise.one(_STREAM)
     if not stream:
         raise PlanError(f"{promise.source} has no aws_kinesis_firehose_delivery_stream: it is no plan of this stack.")
     topics = promise.of("aws_sns_topic")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from auditlake.aws_ask import Aws
-from auditlake.aws_stack import load_promise, names_of_plan, plan_region, read_outputs
+from auditlake.aws_stack import load_promise, names_of_plan, plan_region, read_outputs, read_plan_file
 from auditlake.errors import PlanError
 from tests.moto_server import moto_server
 
@@ -17,7 +17,7 @@ def test_the_default_plan_is_read_for_the_account(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv(name, "any")
     with moto_server() as url:
         aws = Aws(url, "eu-central-1")
-        names = names_of_plan(load_promise(None, aws), aws)
+        names = names_of_plan(load_promise(read_plan_file(None), aws), aws)
     assert (names.stream, names.bucket) == ("auditlake-events", "auditlake-events-123456789012")
     assert names.topic == "arn:aws:sns:eu-central-1:123456789012:auditlake-alarms"
     assert "auditlake-delivery-gives-up" in names.alarms
@@ -26,7 +26,7 @@ def test_the_default_plan_is_read_for_the_account(monkeypatch: pytest.MonkeyPatc
 def test_a_plan_says_its_region() -> None:
     """A plan that is given need not be told --region; that of the defaults has none of its own."""
     default = Path(__file__).parent.parent / "auditlake" / "runtime" / "default_plan.json"
-    assert (plan_region(default), plan_region(None)) == ("us-east-1", None)
+    assert (plan_region(read_plan_file(default)), plan_region(read_plan_file(None))) == ("us-east-1", None)
 
 
 def test_outputs_say_the_names(tmp_path: Path) -> None:

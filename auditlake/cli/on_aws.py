@@ -68,7 +68,7 @@ def show_status(
 ) -> int:
     """Print what the deployed stack is doing; returns the exit code."""
     from auditlake.aws_ask import Aws
-    from auditlake.aws_stack import load_promise, names_of_plan, plan_region, read_outputs
+    from auditlake.aws_stack import load_promise, names_of_plan, plan_region, read_outputs, read_plan_file
     from auditlake.aws_status import Window, content, exit_code, look
 
     if plan and outputs:
@@ -78,8 +78,9 @@ def show_status(
         aws = Aws(endpoint, region or names.region)
         aws.account_id()
     else:
-        aws = Aws(endpoint, region or plan_region(plan))
-        names = names_of_plan(load_promise(plan, aws), aws)
+        read = read_plan_file(plan)
+        aws = Aws(endpoint, region or plan_region(read))
+        names = names_of_plan(load_promise(read, aws), aws)
     with err.status("asking AWS"):
         parts = look(aws, names, Window(datetime.now(UTC), hours, days))
     if as_json:
@@ -94,11 +95,12 @@ def show_doctor(
 ) -> int:
     """Print how the deployed stack differs from its plan; returns the exit code."""
     from auditlake.aws_ask import Aws
-    from auditlake.aws_stack import load_promise, names_of_plan, plan_region
+    from auditlake.aws_stack import load_promise, names_of_plan, plan_region, read_plan_file
     from auditlake.doctor_aws import content, examine, exit_code, summary
 
-    aws = Aws(endpoint, region or plan_region(plan))
-    promise = load_promise(plan, aws)
+    read = read_plan_file(plan)
+    aws = Aws(endpoint, region or plan_region(read))
+    promise = load_promise(read, aws)
     with err.status("asking AWS"):
         outcomes = list(examine(promise, aws, names_of_plan(promise, aws), datetime.now(UTC), older_than_days))
     if as_json:

@@ -53,10 +53,9 @@ def denies(statements: Iterable[Mapping[str, Any]], action: str, condition: Mapp
     for statement in statements:
         actions = statement.get("Action")
         actions = [actions] if isinstance(actions, str) else actions or []
-        everybody = statement.get("Principal") in ("*", {"AWS": "*"}, {"AWS": ["*"]})
-        conditions = (None, {}) if condition is None else (condition,)
+        everybody = _normal(statement.get("Principal")) == "*"
         denied = statement.get("Effect") == "Deny" and any(one in (action, "s3:*") for one in actions)
-        if denied and everybody and statement.get("Condition") in conditions:
+        if denied and everybody and _normal(statement.get("Condition") or {}) == _normal(condition or {}):
             return True
     return False
 
@@ -208,7 +207,8 @@ def _rule(expire: int | None, noncurrent: int | None, abort: int | None, moves: 
 def _normal(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     """Return a policy's value so that a list of one is its member, and order does not matter."""
     if isinstance(value, Mapping):
-        return {name: _normal(inner) for name, inner in value.items()}
+        normal = {name: _normal(inner) for name, inner in value.items()}
+        return "*" if normal == {"AWS": "*"} else normal
     if isinstance(value, list):
         members = sorted((_normal(inner) for inner in value), key=str)
         return members[0] if len(members) == 1 else members
