@@ -45,12 +45,7 @@ def authenticate(stack: Deployed, kind: str) -> None:
     (api,) = gateway.get_rest_apis()["items"]
     for resource in gateway.get_resources(restApiId=api["id"], embed=["methods"])["items"]:
         for verb in resource.get("resourceMethods", {}):
-            gateway.update_method(
-                restApiId=api["id"],
-                resourceId=resource["id"],
-                httpMethod=verb,
-                patchOperations=[{"op": "replace", "path": "/authorizationType", "value": kind}],
-            )
+            gateway.put_method(restApiId=api["id"], resourceId=resource["id"], httpMethod=verb, authorizationType=kind)
 
 
 def run(stack: Deployed, folder: Path, *arguments: str, **environment: str) -> Done:
