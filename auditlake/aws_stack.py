@@ -123,7 +123,9 @@ def names_of_plan(promise: Promise, aws: Aws) -> Names:
     stream = promise.one(_STREAM)
     if not stream:
         raise PlanError(f"{promise.source} has no aws_kinesis_firehose_delivery_stream: it is no plan of this stack.")
-    topics = promise.of("aws_sns_topic")
+    alarms = promise.of("aws_cloudwatch_metric_alarm")
+    # A topic of somebody else's is no resource of the plan; where alarms go is known all the same.
+    heard = [str(topic) for alarm in alarms for topic in alarm.get("alarm_actions") or ()]
     region, account = aws.region_name(), account_of(promise)
     return Names(
         region=region,
@@ -132,8 +134,8 @@ def names_of_plan(promise: Promise, aws: Aws) -> Names:
         stream=str(stream.get("name", "")),
         api=str(promise.one("aws_api_gateway_rest_api").get("name", "")),
         stage=str(promise.one("aws_api_gateway_stage").get("stage_name", "")),
-        alarms=tuple(str(alarm["alarm_name"]) for alarm in promise.of("aws_cloudwatch_metric_alarm")),
-        topic=f"arn:aws:sns:{region}:{account}:{topics[0]['name']}" if topics else "",
+        alarms=tuple(str(alarm["alarm_name"]) for alarm in alarms),
+        topic=heard[0] if heard else "",
     )
 
 
