@@ -113,7 +113,7 @@ def path(plan: PlanOption = None, as_json: JsonOption = False) -> None:
 
 
 @app.command(
-    epilog="Examples: terraform show -json tfplan | auditlake doctor - --strict; auditlake doctor plan.json --aws"
+    epilog="Example: terraform show -json tfplan | auditlake doctor - --strict; auditlake doctor plan.json --aws"
 )
 @local
 def doctor(

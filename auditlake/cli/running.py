@@ -138,7 +138,7 @@ def flush(url: UrlOption = control.DEFAULT_URL, token: TokenOption = None, as_js
             err.print(f"{flushed['failed']:,} records failed and lie under errors/; auditlake errors lists them.")
 
 
-@app.command(epilog="Examples: auditlake status --watch; auditlake status --aws --plan plan.json")
+@app.command(epilog="Example: auditlake status --watch; auditlake status --aws --plan plan.json")
 def status(
     url: UrlOption = control.DEFAULT_URL,
     token: TokenOption = None,
