@@ -102,7 +102,7 @@ def test_every_rule_has_a_failing_run() -> None:
 
 
 def test_main_holds_the_modules_in_path_order_and_nothing_else() -> None:
-    """A reader of main.tf sees the key, the path (ingest, delivery, storage, catalog), what watches it, and what copies it."""
+    """A reader of main.tf sees the key, the path (ingest, delivery, storage, catalog), what watches, what copies it."""
     blocks = re.findall(r'^(\w+) "?(\w*)', (MODULES.parent / "main.tf").read_text(), re.MULTILINE)
     assert blocks == [
         ("module", name)

@@ -8,8 +8,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from auditlake.cli.failures import EndpointOption, RegionOption
+from auditlake.cli.on_aws import AwsOption, OlderOption, answered, show_doctor
 from auditlake.cli.shared import DataOption, JsonOption, PlanOption, app, err, local, out, print_json
-from auditlake.errors import AuditlakeError, QueryError
+from auditlake.errors import AuditlakeError, PlanError, QueryError
 
 
 def _saved_names(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
@@ -110,7 +112,9 @@ def path(plan: PlanOption = None, as_json: JsonOption = False) -> None:
     out.print(table)
 
 
-@app.command(epilog="Example: terraform show -json tfplan | auditlake doctor - --strict")
+@app.command(
+    epilog="Example: terraform show -json tfplan | auditlake doctor - --strict; auditlake doctor plan.json --aws"
+)
 @local
 def doctor(
     plan: Annotated[
@@ -121,8 +125,22 @@ def doctor(
     ] = None,
     as_json: JsonOption = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 2 for what would do harm.")] = False,
+    aws: AwsOption = False,
+    endpoint: EndpointOption = None,
+    region: RegionOption = None,
+    older_than: OlderOption = 7,
 ) -> None:
-    """Say what AWS would refuse of a plan (exit 1), what would do harm, and what does not run on one machine."""
+    """Say what AWS would refuse of a plan (exit 1), what would do harm, and what does not run on one machine.
+
+    With --aws how the deployed stack differs from the plan: exit 0 if nothing does, 1 if something does, 2 if it cannot
+    look.
+    """
+    if aws:
+        if strict:
+            raise PlanError("--strict is for a plan alone; with --aws every difference exits with 1.")
+        raise typer.Exit(answered(lambda: show_doctor(plan, endpoint, region, older_than, as_json=as_json)))
+    if endpoint or region:
+        raise PlanError("--endpoint-url and --region say where the stack is deployed: give --aws too.")
     from auditlake import doctor as examination
 
     findings = examination.examine(plan)

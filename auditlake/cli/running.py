@@ -13,6 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from auditlake import control
+from auditlake.cli.failures import EndpointOption, RegionOption
+from auditlake.cli.on_aws import AwsOption, DaysOption, HoursOption, OutputsOption, answered, show_status
 from auditlake.cli.shared import (
     DataOption,
     JsonOption,
@@ -25,7 +27,7 @@ from auditlake.cli.shared import (
     out,
     print_json,
 )
-from auditlake.errors import PlanError
+from auditlake.errors import ControlError, PlanError
 
 if TYPE_CHECKING:
     from auditlake.runtime.plan import Plan
@@ -136,14 +138,30 @@ def flush(url: UrlOption = control.DEFAULT_URL, token: TokenOption = None, as_js
             err.print(f"{flushed['failed']:,} records failed and lie under errors/; auditlake errors lists them.")
 
 
-@app.command(epilog="Example: auditlake status --watch")
+@app.command(epilog="Example: auditlake status --watch; auditlake status --aws --plan plan.json")
 def status(
     url: UrlOption = control.DEFAULT_URL,
     token: TokenOption = None,
     as_json: JsonOption = False,
     watch: Annotated[bool, typer.Option("--watch", help="Go on showing it, until Ctrl-C.")] = False,
+    aws: AwsOption = False,
+    plan: PlanOption = None,
+    outputs: OutputsOption = None,
+    endpoint: EndpointOption = None,
+    region: RegionOption = None,
+    hours: HoursOption = 3,
+    days: DaysOption = 3,
 ) -> None:
-    """Show what the running pipeline holds, what it delivered and what failed."""
+    """Show what the running pipeline holds, what it delivered and what failed.
+
+    With --aws what the deployed stack is doing: exit 0 if all is well, 1 if something is wrong, 2 if it cannot look.
+    """
+    if aws:
+        if watch:
+            raise ControlError("--watch is for one machine; on AWS the alarms watch, and each look costs requests.")
+        raise typer.Exit(answered(lambda: show_status(plan, outputs, endpoint, region, hours, days, as_json=as_json)))
+    if plan or outputs or endpoint or region:
+        raise ControlError("--plan, --outputs, --endpoint-url and --region say which stack on AWS: give --aws too.")
     current = control.get_status(url, token)
     if watch:
         # Ctrl-C is how a watch ends: what was shown last stays on the screen.
