@@ -62,3 +62,8 @@ output "alarm_topic" {
   description = "The SNS topic that alarms go to."
   value       = module.monitoring.topic_arn
 }
+
+output "kinesis_stream" {
+  description = "The Kinesis data stream, name and ARN, for producers that put to it directly; null without kinesis_source."
+  value       = var.kinesis_source == null ? null : { name = module.kinesis[0].stream.name, arn = module.kinesis[0].stream.arn }
+}
