@@ -1,6 +1,5 @@
 """Putting records into a data stream before the delivery stream, through boto3's client."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import boto3
@@ -57,9 +56,9 @@ THROTTLED = {"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessag
 
 
 @pytest.fixture
-def records() -> Iterator[list[Record]]:
+def records() -> list[Record]:
     """Three records, each of one event."""
-    yield [Record(b"%d" % n, (Accepted(n, str(n), b"%d" % n, ("login", 20484)),)) for n in range(3)]
+    return [Record(b"%d" % n, (Accepted(n, str(n), b"%d" % n, ("login", 20484)),)) for n in range(3)]
 
 
 def test_a_record_that_was_not_taken_is_put_again_alone(records: list[Record]) -> None:

@@ -55,7 +55,7 @@ def test_what_comes_in_by_each_door_is_in_the_table(lake: Running) -> None:
     assert puts["FailedRecordCount"] == 0
     assert int(put["SequenceNumber"]) < int(puts["Records"][0]["SequenceNumber"])
     lake.flush()
-    asked = lake.auditlake("query", "--format", "csv", "SELECT event_id FROM events ORDER BY event_id")
+    asked = lake.auditlake("query", "--csv", "SELECT event_id FROM events ORDER BY event_id")
     assert asked.stdout.split()[1:] == ["five", "four", "one", "three", "two"], asked
 
 
