@@ -25,23 +25,35 @@ module "ingest" {
   receiver_zip   = "${path.module}/../dist/receiver.zip"
   authorizer_zip = "${path.module}/../dist/authorizer.zip"
   stream         = module.delivery.stream
+  kinesis_stream = one(module.kinesis[*].stream)
   logs           = var.logs
+  encryption     = module.encryption.encryption
+}
+
+module "kinesis" {
+  source = "./modules/kinesis"
+  count  = var.kinesis_source == null ? 0 : 1
+
+  name           = var.name
+  account        = local.account
+  kinesis_source = var.kinesis_source
   encryption     = module.encryption.encryption
 }
 
 module "delivery" {
   source = "./modules/delivery"
 
-  name          = var.name
-  account       = local.account
-  buffering     = var.buffering
-  audit_types   = var.audit_types
-  event_window  = var.event_window
-  transform_zip = "${path.module}/../dist/transform.zip"
-  bucket        = module.storage.bucket
-  table         = module.catalog.table
-  logs          = var.logs
-  encryption    = module.encryption.encryption
+  name           = var.name
+  account        = local.account
+  buffering      = var.buffering
+  audit_types    = var.audit_types
+  event_window   = var.event_window
+  transform_zip  = "${path.module}/../dist/transform.zip"
+  bucket         = module.storage.bucket
+  table          = module.catalog.table
+  kinesis_stream = one(module.kinesis[*].stream)
+  logs           = var.logs
+  encryption     = module.encryption.encryption
 }
 
 module "storage" {
@@ -80,6 +92,7 @@ module "monitoring" {
   api                  = module.ingest.api
   functions            = { receiver = module.ingest.receiver, transform = module.delivery.transform }
   stream               = module.delivery.stream
+  kinesis_stream       = one(module.kinesis[*].stream)
   bucket               = module.storage.bucket
   workgroup            = module.catalog.workgroup
   encryption           = module.encryption.encryption

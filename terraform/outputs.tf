@@ -72,3 +72,8 @@ output "subscription_ddl" {
   description = "The statement by which a subscribing account makes the table in its own Athena; null without a subscription."
   value       = length(var.subscription.account_ids) == 0 ? null : module.catalog.ddl
 }
+
+output "kinesis_stream" {
+  description = "The Kinesis data stream, name and ARN, for producers that put to it directly; null without kinesis_source."
+  value       = var.kinesis_source == null ? null : { name = module.kinesis[0].stream.name, arn = module.kinesis[0].stream.arn }
+}

@@ -201,6 +201,21 @@ variable "ingest" {
   nullable = false
 }
 
+variable "kinesis_source" {
+  description = <<-TEXT
+    A Kinesis data stream before the delivery stream, {} with these settings; null, none: events are put to Firehose directly. What
+    Firehose cannot deliver then waits as long as the data stream keeps it, and others can read along. Nobody can put to Firehose itself.
+    - stream_mode: ON_DEMAND (AWS makes shards as they are needed) or PROVISIONED (shard_count of them, 1,000 records and 1 MiB a second each).
+    - retention_hours: how long the data stream keeps records, 24 to 8760; more than 24 costs extra.
+  TEXT
+  type = object({
+    stream_mode     = optional(string, "ON_DEMAND")
+    shard_count     = optional(number)
+    retention_hours = optional(number, 168) # a week
+  })
+  default = null
+}
+
 variable "lifecycle_days" {
   description = <<-TEXT
     Days after which objects move or go; null means never.

@@ -15,6 +15,7 @@ FAULTS: list[tuple[str, Edit]] = [
     ("stream-name", lambda d: put(d.stream, name="e" * 65)),
     ("stream-key-arn-missing", lambda d: _sse(d, key_type="CUSTOMER_MANAGED_CMK")),
     ("stream-key-arn-unused", lambda d: _sse(d, key_arn="arn:aws:kms:us-east-1:123456789012:key/k")),
+    ("stream-encrypted-with-source", lambda d: put(d.stream, kinesis_source_configuration=[{"role_arn": "r"}])),
     ("buffering-size", lambda d: put(d.s3, buffering_size=129)),
     ("buffering-size", lambda d: put(d.s3, buffering_size=0)),
     ("buffering-interval", lambda d: put(d.s3, buffering_interval=901)),

@@ -43,7 +43,11 @@ NOT_IN_MOTO = {
 """What moto cannot answer, and why; of these the AWS CLI checks the parameters, and nothing is sent."""
 NOT_IN_THE_PLAN = {
     ("AWS/ApiGateway", "IntegrationLatency"),
+    ("AWS/Firehose", "DataReadFromKinesisStream.Records"),
     ("AWS/Firehose", "IncomingPutRequests"),
+    ("AWS/Firehose", "ThrottledGetRecords"),
+    ("AWS/Kinesis", "IncomingBytes"),
+    ("AWS/Kinesis", "IncomingRecords"),
     ("AWS/Firehose", "PutRequestsPerSecondLimit"),
     ("AWS/Lambda", "ConcurrentExecutions"),
     ("AWS/Lambda", "Invocations"),
@@ -100,7 +104,8 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     need_terraform()
     root = copy_stack(tmp_path_factory.mktemp("stack"))
     init(root)
-    return plan(root, {"account_id": ACCOUNT_ID, "canary": "{enabled=true}", "replication": REPLICATION})
+    chosen = {"canary": "{enabled=true}", "kinesis_source": "{}", "replication": REPLICATION}
+    return plan(root, {"account_id": ACCOUNT_ID, **chosen})
 
 
 def of_type(planned: dict[str, Any], kind: str) -> list[dict[str, Any]]:
@@ -145,6 +150,8 @@ def test_thresholds_are_the_plans(planned: dict[str, Any]) -> None:
     said = {
         "delivery-gives-up": ("6 hours", 6 * 3600),
         "delivery-freshness": ("15 minutes", 900),
+        "kinesis-behind": ("15 minutes", 900_000),
+        "kinesis-expiring": ("3.5 days", 3.5 * 86_400_000),
         "partition-count": ("400 of", 400),
         "server-errors": ("1 %", 0.01),
         "client-errors": ("5 %", 0.05),
@@ -267,6 +274,8 @@ def build_path(planned: dict[str, Any], client: Any, role: str) -> None:  # noqa
             Environment={"Variables": function["environment"][0].get("variables", {})},
             Code={"ZipFile": b"PK\x05\x06" + bytes(18)},
         )
+    for source in of_type(planned, "aws_kinesis_stream"):
+        client("kinesis").create_stream(StreamName=source["name"], StreamModeDetails={"StreamMode": "ON_DEMAND"})
     for stream in of_type(planned, "aws_kinesis_firehose_delivery_stream"):
         client("firehose").create_delivery_stream(
             DeliveryStreamName=stream["name"],

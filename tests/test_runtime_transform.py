@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from auditlake.runtime import transform as stage
 from auditlake.runtime.function import FunctionError
 from auditlake.runtime.journal_format import Record
-from auditlake.runtime.plan import Conversion, DeliveryStream, LambdaProcessor
+from auditlake.runtime.plan import Conversion, DeliveryStream, KinesisStream, LambdaProcessor
 from auditlake.runtime.transform import Dropped, Failed, Outcome, Transformed
 
 STREAM = DeliveryStream(
@@ -31,6 +31,7 @@ STREAM = DeliveryStream(
     processor=LambdaProcessor("arn:aws:lambda:us-east-1:123456789012:function:f"),
     conversion=Conversion(),
 )
+SOURCE = KinesisStream("s", "arn:aws:kinesis:us-east-1:123456789012:stream/s", "ON_DEMAND", 24, None)
 ONE, TWO = Record(1, 1000, b"one"), Record(2, 2000, b"two")
 BY_ID = {"id1": ONE, "id2": TWO}
 
@@ -199,15 +200,29 @@ def test_the_number_of_retries_is_the_streams(retries: int) -> None:
     assert (answered.attempts, answered.succeeded, len(waits)) == (retries + 1, False, retries)
 
 
+def test_the_event_names_the_data_stream_that_is_read() -> None:
+    """With a Kinesis source the payload has its ARN, and each record its place there; no partition key is made up."""
+    stream = replace(STREAM, source=SOURCE)
+    event = json.loads(stage.invocation_event(stream, {"id1": ONE}))
+    assert event["sourceKinesisStreamArn"] == SOURCE.arn
+    assert event["records"][0]["kinesisRecordMetadata"] == {
+        "shardId": "shardId-000000000000",
+        "sequenceNumber": f"49{ONE.seq:054d}",
+        "subsequenceNumber": "",
+        "approximateArrivalTimestamp": ONE.arrival_ms,
+    }
+
+
 @settings(max_examples=25)
-@given(st.lists(st.integers(0, 1_024_000), min_size=1, max_size=12), st.integers(0, 10_000))
-def test_a_batch_is_cut_to_what_an_event_can_hold(sizes: list[int], small: int) -> None:
+@given(st.lists(st.integers(0, 1_024_000), min_size=1, max_size=12), st.integers(0, 10_000), st.booleans())
+def test_a_batch_is_cut_to_what_an_event_can_hold(sizes: list[int], small: int, reads: bool) -> None:
     """The event of what fits is never over 6 MB, it would be with the next record, and the first record always fits."""
     batch = [Record(seq, 1_795_521_600_000, b"x" * size) for seq, size in enumerate([*sizes, *[1] * small], 1)]
-    fits = stage.fitting(batch, STREAM)
+    stream = replace(STREAM, source=SOURCE) if reads else STREAM
+    fits = stage.fitting(batch, stream)
 
     def event_bytes(records: Sequence[Record]) -> int:
-        return len(stage.invocation_event(STREAM, {f"{record.seq:052d}": record for record in records}))
+        return len(stage.invocation_event(stream, {f"{record.seq:052d}": record for record in records}))
 
     assert list(fits) == batch[: len(fits)]
     assert len(fits) >= 1

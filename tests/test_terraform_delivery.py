@@ -32,6 +32,9 @@ MISTAKES = {
     ('parameter_name  = "LambdaArn"', 'parameter_name = "BufferSizeInMBs"'): (
         "BufferSizeInMBs and BufferIntervalInSeconds must be set together or not at all"
     ),
+    ("for_each = var.kinesis_stream == null ? [true] : []", "for_each = [true]"): (
+        "server_side_encryption must be off with a Kinesis source"
+    ),
     ("timeout = 120", "timeout = 3"): "timeout must lie between 60 and 300 seconds",
 }
 

@@ -37,6 +37,13 @@ def _owned_key_arn(planned: Planned) -> Iterator[Place]:
             yield Place(resource, "server_side_encryption.key_arn", sse["key_arn"])
 
 
+def _encrypted_twice(planned: Planned) -> Iterator[Place]:
+    for resource in planned.of(STREAM):
+        sse = block(resource.values, "server_side_encryption")
+        if sse.get("enabled") and block(resource.values, "kinesis_source_configuration"):
+            yield Place(resource, "server_side_encryption.enabled", True)
+
+
 def _range(attribute: str, low: float, high: float) -> Find:
     def found(stream: Stream) -> Iterator[Place]:
         if outside(stream.s3.get(attribute), low, high):
@@ -126,6 +133,14 @@ REFUSALS: tuple[Check, ...] = (
         "A key of AWS's own takes no ARN.",
         "Drop key_arn, or set key_type = CUSTOMER_MANAGED_CMK.",
         "KeyARN cannot be specified when KeyType is AWS_OWNED_CMK",
+    ),
+    Check(
+        "stream-encrypted-with-source",
+        "A5.1",
+        Known.DOCUMENTED,
+        _encrypted_twice,
+        "A stream that reads a Kinesis data stream takes no encryption of its own: the data stream encrypts.",
+        "Leave server_side_encryption out, and encrypt the aws_kinesis_stream.",
     ),
     Check(
         "buffering-size",

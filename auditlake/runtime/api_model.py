@@ -82,6 +82,8 @@ def _reader(shape: Shape) -> Reader:
             return _blob_reader(shape)
         case "integer":
             return _integer_reader(shape)
+        case "boolean":
+            return _boolean
         case _:
             return _text_reader(shape)
 
@@ -135,6 +137,12 @@ def _blob_reader(shape: Shape) -> Reader:
         return data
 
     return read
+
+
+def _boolean(value: Any, path: str, _broken: list[str]) -> bool:  # noqa: ANN401 - any JSON
+    if not isinstance(value, bool):
+        raise ApiError("SerializationException", f"{path} is no bool")
+    return value
 
 
 def _integer_reader(shape: Shape) -> Reader:

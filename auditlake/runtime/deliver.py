@@ -25,7 +25,7 @@ MIN_TIMEOUT_MS = 50
 MAX_EVENT_BYTES = 6_291_456
 """The largest event that Lambda takes (B3, documented as 6 MB)."""
 
-_FIREHOSE = re.compile(r"arn:[^:]+:apigateway:[^:]+:firehose:action/(\w+)")
+_STREAM_ACTION = re.compile(r"arn:[^:]+:apigateway:[^:]+:(firehose|kinesis):action/(\w+)")
 _STATIC = re.compile(r"'(.*)'")
 _HEADER = "method.response.header."
 _PASSTHROUGH = ("never", "when_no_templates", "when_no_match")
@@ -47,18 +47,12 @@ class StreamApi(Protocol):
 
 
 class FirehoseIntegration:
-    """An AWS integration with the delivery stream: request template, call, response template."""
+    """An AWS integration with the delivery stream, or the data stream before it: template, call, response template."""
 
     def __init__(self, operation: Operation, api: StreamApi, stage_variables: Mapping[str, str] | None = None) -> None:
         """Read the integration; raises PlanError naming what is not implemented."""
         integration = operation.integration
-        match = _FIREHOSE.fullmatch(integration["uri"])
-        if match is None:
-            raise PlanError(
-                f"{operation.name} integrates with {integration['uri']}; the local runtime implements "
-                "firehose:action/*."
-            )
-        self._action = match.group(1)
+        _, self._action = stream_action(operation)
         self._api = api
         self._timeout_s = timeout_s(operation)
         self._passthrough = integration.get("passthroughBehavior", "when_no_match").lower()
@@ -99,6 +93,18 @@ class FirehoseIntegration:
                 "BAD_REQUEST_BODY", "Invalid request body", f"[the body is not UTF-8: {error}]"
             ) from None
         return _render(template, body, context, parameters(request), self._stage_variables)
+
+
+def stream_action(operation: Operation) -> tuple[str, str]:
+    """Return service and action of an AWS integration, e.g. `firehose`, `PutRecord`; raises PlanError for another."""
+    uri = operation.integration["uri"]
+    match = _STREAM_ACTION.fullmatch(uri)
+    if match is None:
+        raise PlanError(
+            f"{operation.name} integrates with {uri}; the local runtime implements firehose:action/* and, with a data "
+            "stream before the delivery stream, kinesis:action/*."
+        )
+    return match.group(1), match.group(2)
 
 
 class Responses:

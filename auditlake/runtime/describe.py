@@ -27,12 +27,26 @@ def describe(stream: DeliveryStream, created_s: float) -> dict[str, Any]:
         "DeliveryStreamARN": stream.arn,
         "DeliveryStreamStatus": "ACTIVE",
         "DeliveryStreamEncryptionConfiguration": _encryption(_block(stream.attributes, "server_side_encryption")),
-        "DeliveryStreamType": "DirectPut",
+        "DeliveryStreamType": stream_type(stream),
         "VersionId": "1",
         "CreateTimestamp": created_s,
+        **_source(stream, created_s),
         "Destinations": [_destination(stream)],
         "HasMoreDestinations": False,
     }
+
+
+def stream_type(stream: DeliveryStream) -> str:
+    """Return the DeliveryStreamType, which says where the stream takes records from."""
+    return "DirectPut" if stream.source is None else "KinesisStreamAsSource"
+
+
+def _source(stream: DeliveryStream, created_s: float) -> dict[str, Any]:
+    """Return the Source, which only a stream that reads one has; here it has read it since it came to be."""
+    if stream.source is None:
+        return {}
+    read = {"KinesisStreamARN": stream.source.arn, "RoleARN": stream.role_arn, "DeliveryStartTimestamp": created_s}
+    return {"Source": {"KinesisStreamSourceDescription": read}}
 
 
 def tags(stream: DeliveryStream) -> list[dict[str, str]]:

@@ -12,7 +12,7 @@ from typing import Any
 from auditlake.errors import StoreError
 from auditlake.runtime.api_model import ApiError, error_response, read_request, request_shapes, response
 from auditlake.runtime.buffer import Buffer
-from auditlake.runtime.describe import describe, tags
+from auditlake.runtime.describe import describe, stream_type, tags
 from auditlake.runtime.exchange import Response
 from auditlake.runtime.plan import DeliveryStream
 from auditlake.runtime.random_pool import random_uuid
@@ -21,6 +21,8 @@ from auditlake.runtime.shared_accept import SharedAccept
 TARGET_PREFIX = "Firehose_20150804."
 MAX_BATCH_BYTES = 4 * 1024 * 1024
 """Data of a PutRecordBatch (A1, documented); the other limits are in the service model."""
+NOT_DIRECT_PUT = "This operation is not permitted on KinesisStreamAsSource delivery stream type."
+"""The answer to who puts to a stream that reads a data stream (A3; the words are observed)."""
 DEFAULT_TAGS = 50
 """Tags of a ListTagsForDeliveryStream without Limit: all that a stream can have (documented in the service model)."""
 
@@ -87,6 +89,8 @@ class FirehoseApi:
         return {"FailedPutCount": 0, "Encrypted": self._stream.encrypted, "RequestResponses": responses}
 
     async def _put(self, data: Sequence[bytes], limit_s: float | None) -> list[str]:
+        if self._stream.source is not None:
+            raise ApiError("InvalidArgumentException", NOT_DIRECT_PUT)
         try:
             sequence = await self._accept().accept(data, limit_s)
         except StoreError as error:
@@ -110,7 +114,8 @@ class FirehoseApi:
     async def _list(self, parameters: Parameters, _: float | None) -> dict[str, Any]:
         # A Limit is at least 1, and there is but one stream.
         after = parameters.get("ExclusiveStartDeliveryStreamName", "")
-        listed = parameters.get("DeliveryStreamType", "DirectPut") == "DirectPut" and self._stream.name > after
+        own = stream_type(self._stream)
+        listed = parameters.get("DeliveryStreamType", own) == own and self._stream.name > after
         return {"DeliveryStreamNames": [self._stream.name] if listed else [], "HasMoreDeliveryStreams": False}
 
     async def _list_tags(self, parameters: Parameters, _: float | None) -> dict[str, Any]:

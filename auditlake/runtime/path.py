@@ -128,7 +128,9 @@ def _validate(plan: Plan) -> str:
 def _deliver(plan: Plan) -> str:
     direct = [route.path for route in _routes(plan) if route.function is None]
     how = f"{', '.join(direct)} without a Lambda" if direct else "each route through the receiver Lambda"
-    return f"stream {plan.stream.name}; {how}; 202 once durable"
+    source = plan.stream.source
+    read = f"data stream {source.name} read by " if source is not None else ""
+    return f"{read}stream {plan.stream.name}; {how}; 202 once durable"
 
 
 def _transform(plan: Plan) -> str:

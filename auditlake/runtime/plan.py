@@ -8,7 +8,7 @@ import base64
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,17 @@ class LambdaProcessor:
 
 
 @dataclass(frozen=True)
+class KinesisStream:
+    """A Kinesis data stream that the delivery stream reads; `key_id` is None where it is not encrypted."""
+
+    name: str
+    arn: str
+    mode: str
+    retention_hours: int
+    key_id: str | None
+
+
+@dataclass(frozen=True)
 class DeliveryStream:
     """The delivery stream: where records wait, how long, and where they go."""
 
@@ -106,6 +117,8 @@ class DeliveryStream:
     conversion: Conversion
     encrypted: bool = False
     role_arn: str = ""
+    source: KinesisStream | None = None
+    """The data stream that it reads; None for DirectPut, which takes what is put to it."""
     attributes: Mapping[str, Any] = field(default_factory=dict)
     """The resource's attributes as they are planned, for who asks what the stream was created with."""
 
@@ -294,6 +307,7 @@ class _Reader:
             f"arn:{aws_partition}:firehose:{region}:{account_id}:deliverystream/{_text(stream_resource.values, 'name')}"
         )
         stream = _stream(stream_resource, arn, region, processor, self._role_arn(stream_resource, aws_partition))
+        stream = replace(stream, source=self._source_of(stream_resource))
         return Plan(
             api=self._api(),
             stream=stream,
@@ -319,6 +333,27 @@ class _Reader:
             f"{stream.address}: role_arn is not known in the plan, and no aws_iam_role of the plan may be assumed by "
             "firehose.amazonaws.com, without which the stream cannot work on AWS."
         )
+
+    def _source_of(self, stream: Resource) -> KinesisStream | None:
+        """Return the data stream that the delivery stream reads; raises PlanError for one that nothing reads."""
+        source = _block(stream.values, "kinesis_source_configuration")
+        arn = str(_text(source, "kinesis_stream_arn")) if source else ""
+        found = None
+        for resource in self._all("aws_kinesis_stream"):
+            if not arn.endswith(f":stream/{_text(resource.values, 'name')}"):
+                raise PlanError(
+                    f"{resource.address} is not what {stream.address} reads; the runtime has a data stream only "
+                    "before the delivery stream: name it in kinesis_source_configuration, or leave it out."
+                )
+            found = _kinesis_stream(resource, arn)
+        if source and found is None:
+            raise PlanError(f"{stream.address} reads {arn}, which is no aws_kinesis_stream of the plan.")
+        if found is not None and _block(stream.values, "server_side_encryption").get("enabled"):
+            raise PlanError(
+                f"{stream.address}: server_side_encryption.enabled must be false with kinesis_source_configuration: "
+                "AWS refuses both, because the data stream encrypts the records."
+            )
+        return found
 
     def _all(self, resource_type: str) -> list[Resource]:
         return [resource for resource in self._resources if resource.type == resource_type]
@@ -477,6 +512,20 @@ def _stream(resource: Resource, arn: str, region: str, processor: LambdaProcesso
         encrypted=bool(_block(resource.values, "server_side_encryption").get("enabled")),
         role_arn=role_arn,
         attributes=resource.values,
+    )
+
+
+def _kinesis_stream(resource: Resource, arn: str) -> KinesisStream:
+    values = resource.values
+    return KinesisStream(
+        name=_text(values, "name"),
+        arn=arn,
+        mode=_block(values, "stream_mode_details").get("stream_mode") or "PROVISIONED",
+        retention_hours=values.get("retention_period") or 24,
+        # A plan does not know the ARN of a key that it makes; the alias stands for it.
+        key_id=(values.get("kms_key_id") or "unknown before the apply")
+        if values.get("encryption_type") == "KMS"
+        else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""The delivery stream's API as it is served over HTTP: who may put to it."""
+"""The API of the delivery stream, and of a data stream before it, as it is served over HTTP: who may put to it."""
 
 import uuid
 from collections.abc import Callable, Mapping
@@ -7,6 +7,8 @@ from auditlake.runtime.api_model import ApiError, error_response
 from auditlake.runtime.authenticate import Authentication, Mode
 from auditlake.runtime.exchange import Finish, GatewayError, Request, Response
 from auditlake.runtime.firehose_api import FirehoseApi
+from auditlake.runtime.kinesis_api import TARGET_PREFIX as KINESIS_PREFIX
+from auditlake.runtime.kinesis_api import KinesisApi
 from auditlake.runtime.signature import AccessKey, read_signature, verify_signature
 
 _ERRORS = {
@@ -28,9 +30,15 @@ class StreamFront:
     """Lets in who signed with one of the given keys, who shows the token, or anybody where nothing is asked for."""
 
     def __init__(
-        self, firehose: FirehoseApi, authentication: Authentication, region: str, clock: Callable[[], float]
+        self,
+        firehose: FirehoseApi,
+        authentication: Authentication,
+        region: str,
+        clock: Callable[[], float],
+        kinesis: KinesisApi | None = None,
     ) -> None:
-        """Serve `firehose`; `clock` gives the epoch time in seconds."""
+        """Serve `firehose`, and `kinesis` where there is one; `clock` gives the epoch time in seconds."""
+        self._kinesis = kinesis
         self._firehose = firehose
         self._authentication = authentication
         self._region = region
@@ -39,7 +47,7 @@ class StreamFront:
     def admit(self, head: Request) -> Response | Finish:
         """Look at the head of a call: a wrong signature is an answer of the protocol."""
         if not is_call(head):
-            return _refused(ApiError("UnknownOperationException", "Only calls of the delivery stream are taken here."))
+            return _refused(ApiError("UnknownOperationException", "Only calls of the stream are taken here."))
         let_in = self._authentication.mode is Mode.NONE or self._authentication.bears_token(head)
         refused = None if let_in else self._refusal(read_signature, head)
         if refused is not None:
@@ -49,7 +57,10 @@ class StreamFront:
             refused = None if let_in else self._refusal(verify_signature, request)
             if refused is not None:
                 return _refused(refused)
-            return await self._firehose.answer(request.headers["x-amz-target"], request.body)
+            target = request.headers["x-amz-target"]
+            if self._kinesis is not None and target.startswith(KINESIS_PREFIX):
+                return await self._kinesis.answer(target, request.body)
+            return await self._firehose.answer(target, request.body)
 
         return finish
 
@@ -58,8 +69,10 @@ class StreamFront:
         return _refused(ApiError("RequestEntityTooLargeException", "The request is larger than 10 MB.", 413))
 
     def _refusal(self, verify: Verify, request: Request) -> ApiError | None:
+        asks_kinesis = self._kinesis is not None and request.headers["x-amz-target"].startswith(KINESIS_PREFIX)
+        service = "kinesis" if asks_kinesis else "firehose"
         try:
-            verify(request, self._authentication.keys, "firehose", self._region, self._clock())
+            verify(request, self._authentication.keys, service, self._region, self._clock())
         except GatewayError as error:
             return ApiError(_ERRORS[error.type], error.message)
         return None

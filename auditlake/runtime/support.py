@@ -133,8 +133,25 @@ _STREAM: Support = {
         "role_arn": HARMLESS,
         "s3_backup_mode": Only(("Disabled",)),
     },
+    "kinesis_source_configuration": {"kinesis_stream_arn": TEXT, "role_arn": HARMLESS},
     # The buffer's file is as well protected as the disk that it lies on.
     "server_side_encryption": {"enabled": SWITCH, "key_arn": HARMLESS, "key_type": HARMLESS},
+    "tags": HARMLESS,
+    "tags_all": HARMLESS,
+    "timeouts": HARMLESS,
+}
+
+_KINESIS_STREAM: Support = {
+    "name": TEXT,
+    "arn": HARMLESS,
+    # One machine has one buffer, whatever the number of shards, and keeps there what is not delivered, however long.
+    "shard_count": HARMLESS,
+    "retention_period": NUMBER,
+    "stream_mode_details": {"stream_mode": Only(("ON_DEMAND", "PROVISIONED"))},
+    "encryption_type": Only(("KMS", "NONE")),
+    "kms_key_id": TEXT,
+    "enforce_consumer_deletion": HARMLESS,
+    "shard_level_metrics": HARMLESS,
     "tags": HARMLESS,
     "tags_all": HARMLESS,
     "timeouts": HARMLESS,
@@ -272,6 +289,7 @@ _WEB_ACL: Support = {
 
 SUPPORT: Mapping[str, Support] = {
     "aws_kinesis_firehose_delivery_stream": _STREAM,
+    "aws_kinesis_stream": _KINESIS_STREAM,
     "aws_api_gateway_rest_api": _API,
     "aws_api_gateway_method_settings": _METHOD_SETTINGS,
     "aws_api_gateway_stage": _STAGE,

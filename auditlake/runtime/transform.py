@@ -11,6 +11,7 @@ import pybase64
 
 from auditlake.runtime.function import FunctionError, Invocable
 from auditlake.runtime.journal_format import Record
+from auditlake.runtime.kinesis_api import SHARD_ID, sequence_number
 from auditlake.runtime.plan import DeliveryStream
 
 MAX_INVOCATIONS = 5
@@ -24,6 +25,7 @@ RETRY_WAITS_S = (2, 6, 12)
 
 _RECORD = '{"recordId":"","approximateArrivalTimestamp":,"data":""},'
 _EVENT = '{"invocationId":"","deliveryStreamArn":"","region":"","records":[]}'
+_SOURCE = '"sourceKinesisStreamArn":"",'
 _ID_BYTES, _TIMESTAMP_BYTES = 52, 13
 _RECORD_BYTES = len(_RECORD) + _ID_BYTES + _TIMESTAMP_BYTES
 MAX_BATCH_RECORDS = MAX_EVENT_BYTES // _RECORD_BYTES
@@ -109,8 +111,12 @@ def fitting(batch: Sequence[Record], stream: DeliveryStream) -> Sequence[Record]
     A record alone always fits: its 1,000 KiB are 1.4 MB in base64.
     """
     size = len(_EVENT) + len(stream.arn) + len(stream.region) + 36
+    each = _RECORD_BYTES
+    if stream.source is not None:
+        size += len(_SOURCE) + len(stream.source.arn)
+        each += _METADATA_BYTES
     for place, record in enumerate(batch):
-        size += _RECORD_BYTES + (len(record.data) + 2) // 3 * 4
+        size += each + (len(record.data) + 2) // 3 * 4
         if size > MAX_EVENT_BYTES:
             return batch[:place]
     return batch
@@ -147,12 +153,18 @@ def transform(
 
 
 def invocation_event(stream: DeliveryStream, by_id: Mapping[str, Record]) -> bytes:
-    """Return the invocation's payload (B1, documented)."""
+    """Return the invocation's payload (B1, documented).
+
+    Of a data stream's records there is all but the `partitionKey`, which the buffer does not keep: a function that asks
+    for it fails, and does not go on with a key that is none.
+    """
+    source = stream.source
     records = [
         {
             "recordId": identity,
             "approximateArrivalTimestamp": record.arrival_ms,
             "data": pybase64.b64encode_as_string(record.data),
+            **({} if source is None else {"kinesisRecordMetadata": _metadata(record)}),
         }
         for identity, record in by_id.items()
     ]
@@ -160,10 +172,23 @@ def invocation_event(stream: DeliveryStream, by_id: Mapping[str, Record]) -> byt
         {
             "invocationId": str(uuid.uuid4()),
             "deliveryStreamArn": stream.arn,
+            **({} if source is None else {"sourceKinesisStreamArn": source.arn}),
             "region": stream.region,
             "records": records,
         }
     )
+
+
+def _metadata(record: Record) -> dict[str, object]:
+    return {
+        "shardId": SHARD_ID,
+        "sequenceNumber": sequence_number(record.seq),
+        "subsequenceNumber": "",
+        "approximateArrivalTimestamp": record.arrival_ms,
+    }
+
+
+_METADATA_BYTES = len(',"kinesisRecordMetadata":') + len(msgspec.json.encode(_metadata(Record(0, 10**12, b""))))
 
 
 def outcomes(by_id: Mapping[str, Record], answer: bytes, attempt: int) -> list[Outcome]:

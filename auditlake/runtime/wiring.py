@@ -12,11 +12,19 @@ from auditlake.runtime.authorizer import Authorizers
 from auditlake.runtime.buffer import Buffer
 from auditlake.runtime.control_endpoints import CONTROL, Control
 from auditlake.runtime.data_directory import only_process
-from auditlake.runtime.deliver import FirehoseIntegration, LambdaIntegration, MockIntegration, timeout_s
+from auditlake.runtime.deliver import (
+    FirehoseIntegration,
+    LambdaIntegration,
+    MockIntegration,
+    StreamApi,
+    stream_action,
+    timeout_s,
+)
 from auditlake.runtime.exchange import Finish, OpenRequests, Operation, Request, Response, problem
 from auditlake.runtime.firehose_api import FirehoseApi
 from auditlake.runtime.function import FunctionPool, FunctionProcess, Invocable
 from auditlake.runtime.handlers import check_handlers
+from auditlake.runtime.kinesis_api import KinesisApi
 from auditlake.runtime.plan import Function, Plan
 from auditlake.runtime.post import ApiFront, Integration
 from auditlake.runtime.same_origin import refusal
@@ -61,9 +69,11 @@ class Runtime:
             # The functions have a listener of their own: it outlives the API's, and takes nothing but their key.
             self.wire_listener = opened.enter_context(_loopback_listener())
             self.firehose = FirehoseApi(plan.stream, self.buffer, clock)
+            source = plan.stream.source
+            self.kinesis = KinesisApi(source, self.buffer, clock) if source is not None else None
             only_functions = Authentication(Mode.PLAN, keys={self._wire_key.id: self._wire_key})
-            self.wire = StreamFront(self.firehose, only_functions, plan.region, clock)
-            self._stream_front = StreamFront(self.firehose, self.authentication, plan.region, clock)
+            self.wire = StreamFront(self.firehose, only_functions, plan.region, clock, self.kinesis)
+            self._stream_front = StreamFront(self.firehose, self.authentication, plan.region, clock, self.kinesis)
             function = plan.function(plan.stream.processor.function_arn)
             transform = FunctionPool([self._process(function, niceness=NICENESS) for _ in range(MAX_INVOCATIONS)])
             self.location = choose_location(settings.data, plan.bucket.name, settings.store)
@@ -117,6 +127,7 @@ class Runtime:
             "AWS_ACCESS_KEY_ID": self._wire_key.id,
             "AWS_SECRET_ACCESS_KEY": self._wire_key.secret,
             "AWS_ENDPOINT_URL_FIREHOSE": "http://{}:{}".format(*self.wire_listener.getsockname()),
+            "AWS_ENDPOINT_URL_KINESIS": "http://{}:{}".format(*self.wire_listener.getsockname()),
         }
         process = FunctionProcess(
             function, self._settings.data / "logs" / f"{function.name}.log", environment, niceness=niceness
@@ -125,11 +136,23 @@ class Runtime:
         self._processes.append(process)
         return process
 
+    def _stream_api(self, operation: Operation) -> StreamApi:
+        """Return the API that an AWS integration calls; raises PlanError when the plan has no such stream."""
+        service, _ = stream_action(operation)
+        if service == "firehose":
+            return self.firehose
+        if self.kinesis is None:
+            raise PlanError(
+                f"{operation.name} puts to a Kinesis data stream, but the delivery stream of the plan reads none: give "
+                "it a kinesis_source_configuration, or integrate with firehose:action/PutRecord."
+            )
+        return self.kinesis
+
     def _integration(self, operation: Operation) -> Integration:
         integration = operation.integration
         match integration["type"].lower():
             case "aws":
-                return FirehoseIntegration(operation, self.firehose, self.plan.api.stage_variables)
+                return FirehoseIntegration(operation, self._stream_api(operation), self.plan.api.stage_variables)
             case "mock":
                 return MockIntegration(operation, self.plan.api.stage_variables)
             case "aws_proxy":

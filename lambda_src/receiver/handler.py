@@ -18,7 +18,8 @@ from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 
 from lambda_src.common import settings
-from lambda_src.receiver.delivery import Clock
+from lambda_src.receiver.delivery import Clock, Firehose
+from lambda_src.receiver.kinesis import KinesisAsFirehose
 from lambda_src.receiver.problem import Problem
 from lambda_src.receiver.receive import Outcome, ReceiverSettings, receive
 from lambda_src.receiver.request import parse_request
@@ -31,14 +32,21 @@ ANSWER_S = 1.0
 LONGEST_WAY_S = 10.0
 """What a request may have waited for this function to start (Lambda's limit); a clock that says more is wrong."""
 
+# With a data stream before it, the delivery stream takes nothing that is put to itself (A3).
+READS_KINESIS = "KINESIS_STREAM_NAME" in os.environ
 SETTINGS = ReceiverSettings(
-    stream=settings.text(os.environ, "DELIVERY_STREAM_NAME"),
+    stream=settings.text(os.environ, "KINESIS_STREAM_NAME" if READS_KINESIS else "DELIVERY_STREAM_NAME"),
     packing=settings.true_or_false(os.environ, "PACKING"),
 )
 logger = Logger()
 metrics = Metrics()
 # Retries are `deliver`'s, which knows the time left and sends only what failed; one call stays within its CALL_S.
-firehose = boto3.client("firehose", config=Config(connect_timeout=1, read_timeout=5, retries={"total_max_attempts": 1}))
+CONFIG = Config(connect_timeout=1, read_timeout=5, retries={"total_max_attempts": 1})
+firehose: Firehose = (
+    KinesisAsFirehose(boto3.client("kinesis", config=CONFIG))
+    if READS_KINESIS
+    else boto3.client("firehose", config=CONFIG)
+)
 gc.freeze()
 gc.enable()
 

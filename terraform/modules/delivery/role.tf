@@ -7,6 +7,17 @@ locals {
     Resource  = var.encryption.key_arn
     Condition = { StringLike = { "kms:ViaService" = "s3.${var.account.region}.amazonaws.com*" } } # China adds .cn
   }]
+
+  read_source = var.kinesis_stream == null ? [] : concat([{
+    Effect   = "Allow"
+    Action   = ["kinesis:DescribeStream", "kinesis:GetShardIterator", "kinesis:GetRecords", "kinesis:ListShards"]
+    Resource = var.kinesis_stream.arn
+    }], [for key_arn in var.encryption.customer_managed ? [var.encryption.key_arn] : [] : {
+    Effect    = "Allow"
+    Action    = "kms:Decrypt"
+    Resource  = key_arn
+    Condition = { StringLike = { "kms:ViaService" = "kinesis.${var.account.region}.amazonaws.com*" } } # China adds .cn
+  }])
 }
 
 resource "aws_iam_role" "stream" {
@@ -61,6 +72,6 @@ resource "aws_iam_role_policy" "stream" {
         Action   = "logs:PutLogEvents"
         Resource = "arn:${var.account.partition}:logs:${var.account.region}:${var.account.id}:log-group:/aws/kinesisfirehose/${local.stream_name}:log-stream:*"
       },
-    ], local.use_bucket_key)
+    ], local.use_bucket_key, local.read_source)
   })
 }

@@ -17,10 +17,24 @@ resource "aws_kinesis_firehose_delivery_stream" "events" {
   name        = local.stream_name
   destination = "extended_s3"
 
-  server_side_encryption {
-    enabled  = true
-    key_type = var.encryption.customer_managed ? "CUSTOMER_MANAGED_CMK" : "AWS_OWNED_CMK"
-    key_arn  = var.encryption.key_arn
+  # The data stream before it keeps the records, and encrypts them; Firehose refuses encryption of its own then (A5).
+  dynamic "server_side_encryption" {
+    for_each = var.kinesis_stream == null ? [true] : []
+
+    content {
+      enabled  = true
+      key_type = var.encryption.customer_managed ? "CUSTOMER_MANAGED_CMK" : "AWS_OWNED_CMK"
+      key_arn  = var.encryption.key_arn
+    }
+  }
+
+  dynamic "kinesis_source_configuration" {
+    for_each = var.kinesis_stream == null ? [] : [var.kinesis_stream]
+
+    content {
+      kinesis_stream_arn = kinesis_source_configuration.value.arn
+      role_arn           = aws_iam_role.stream.arn
+    }
   }
 
   extended_s3_configuration {
@@ -119,6 +133,11 @@ resource "aws_kinesis_firehose_delivery_stream" "events" {
     }
 
     # What is written above and belongs together; these hold it together when somebody changes one half.
+    postcondition {
+      condition     = length(self.kinesis_source_configuration) == 0 || !anytrue(self.server_side_encryption[*].enabled)
+      error_message = "server_side_encryption must be off with a Kinesis source: Firehose refuses it, because the data stream encrypts the records."
+    }
+
     postcondition {
       condition     = self.extended_s3_configuration[0].compression_format == "UNCOMPRESSED"
       error_message = "compression_format must be UNCOMPRESSED when record format conversion is enabled: the Parquet SerDe compresses."

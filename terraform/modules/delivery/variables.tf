@@ -84,6 +84,12 @@ variable "event_window" {
   }
 }
 
+variable "kinesis_stream" {
+  description = "The Kinesis data stream that the delivery stream reads; null, none."
+  type        = object({ name = string, arn = string, retention_hours = number })
+  default     = null
+}
+
 variable "logs" {
   description = "The days that logs are kept."
   type        = object({ retention_days = number })

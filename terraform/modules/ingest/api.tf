@@ -3,7 +3,8 @@ locals {
     api_name                 = var.name
     region                   = var.account.region
     partition                = var.account.partition
-    stream_name              = var.stream.name
+    put_service              = local.put_service
+    stream_name              = var.kinesis_stream == null ? var.stream.name : var.kinesis_stream.name
     api_role_arn             = local.api_role_arn
     receiver_arn             = local.receiver_arn
     auth_mode                = var.auth.mode

@@ -1,6 +1,10 @@
 locals {
   receiver_name = "${var.name}-receiver"
-  receiver_arn  = "arn:${var.account.partition}:lambda:${var.account.region}:${var.account.id}:function:${local.receiver_name}"
+  put_many      = var.kinesis_stream == null ? "firehose:PutRecordBatch" : "kinesis:PutRecords"
+  receiver_stream = { for variable, stream in { DELIVERY_STREAM_NAME = var.kinesis_stream == null ? var.stream : null, KINESIS_STREAM_NAME = var.kinesis_stream } :
+    variable => stream.name if stream != null
+  }
+  receiver_arn = "arn:${var.account.partition}:lambda:${var.account.region}:${var.account.id}:function:${local.receiver_name}"
 }
 
 resource "aws_lambda_function" "receiver" {
@@ -22,13 +26,12 @@ resource "aws_lambda_function" "receiver" {
   timeout          = 29 # seconds; API Gateway waits no longer for its answer
 
   environment {
-    variables = {
-      DELIVERY_STREAM_NAME         = var.stream.name
+    variables = merge(local.receiver_stream, {
       PACKING                      = tostring(var.ingest.packing)
       POWERTOOLS_SERVICE_NAME      = "receiver"
       POWERTOOLS_METRICS_NAMESPACE = var.name
       LOG_LEVEL                    = "INFO"
-    }
+    })
   }
 
   tracing_config {
@@ -63,7 +66,7 @@ resource "aws_iam_role_policy" "receiver" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = concat([
-      { Effect = "Allow", Action = "firehose:PutRecordBatch", Resource = var.stream.arn },
+      { Effect = "Allow", Action = local.put_many, Resource = local.put_arn },
       {
         Effect   = "Allow"
         Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]

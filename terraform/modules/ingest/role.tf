@@ -1,4 +1,8 @@
 locals {
+  # A delivery stream that reads a data stream refuses what is put to itself (A3).
+  put_service = var.kinesis_stream == null ? "firehose" : "kinesis"
+  put_arn     = var.kinesis_stream == null ? var.stream.arn : var.kinesis_stream.arn
+
   api_role_arn = "arn:${var.account.partition}:iam::${var.account.id}:role/${var.name}-api"
 
   # A stream with a customer managed key takes records only from who may use the key (A5).
@@ -6,7 +10,7 @@ locals {
     Effect    = "Allow"
     Action    = "kms:GenerateDataKey"
     Resource  = var.encryption.key_arn
-    Condition = { StringLike = { "kms:ViaService" = "firehose.${var.account.region}.amazonaws.com*" } } # China adds .cn
+    Condition = { StringLike = { "kms:ViaService" = "${local.put_service}.${var.account.region}.amazonaws.com*" } } # China adds .cn
   }]
 }
 
@@ -30,6 +34,6 @@ resource "aws_iam_role_policy" "api" {
   role = aws_iam_role.api[0].name
   policy = jsonencode({
     Version   = "2012-10-17"
-    Statement = concat([{ Effect = "Allow", Action = "firehose:PutRecord", Resource = var.stream.arn }], local.use_stream_key)
+    Statement = concat([{ Effect = "Allow", Action = "${local.put_service}:PutRecord", Resource = local.put_arn }], local.use_stream_key)
   })
 }

@@ -200,6 +200,12 @@ variable "ingest" {
   }
 }
 
+variable "kinesis_stream" {
+  description = "The Kinesis data stream before the delivery stream, which then takes the events; null, none."
+  type        = object({ name = string, arn = string, retention_hours = number })
+  default     = null
+}
+
 variable "logs" {
   description = "The days that logs are kept, and whether this stack owns the account-wide role of API Gateway's logs."
   type        = object({ retention_days = number, own_api_gateway_settings = bool })

@@ -41,6 +41,25 @@ locals {
     }
   }
 
+  # A data stream that keeps records for retention_hours has lost half of that time when the last of these rings.
+  kinesis_alarms = var.kinesis_stream == null ? {} : {
+    kinesis-throttled = {
+      namespace = "AWS/Kinesis", dimensions = { StreamName = var.kinesis_stream.name }
+      metric    = "WriteProvisionedThroughputExceeded", statistic = "Sum", above = 0, periods = 1
+      meaning   = "The data stream refused records because its shards are used up; clients got 503 and must send again."
+    }
+    kinesis-behind = {
+      namespace = "AWS/Firehose", dimensions = local.of_stream
+      metric    = "KinesisMillisBehindLatest", statistic = "Maximum", above = local.freshness_s * 1000, periods = 2
+      meaning   = "Firehose reads the data stream more than ${local.freshness_s} s behind its end."
+    }
+    kinesis-expiring = {
+      namespace = "AWS/Kinesis", dimensions = { StreamName = var.kinesis_stream.name }
+      metric    = "GetRecords.IteratorAgeMilliseconds", statistic = "Maximum", above = var.kinesis_stream.retention_hours * 1800000, periods = 1
+      meaning   = "The oldest record that was not read is half as old as the data stream lets it become: after ${var.kinesis_stream.retention_hours} h it is lost."
+    }
+  }
+
   api_alarms = {
     client-errors = {
       metric  = "4XXError", statistic = "Average", above = var.alarms.client_errors, periods = 3
@@ -75,6 +94,7 @@ locals {
     { for key, alarm in local.stream_alarms : key => merge(alarm, { namespace = "AWS/Firehose", dimensions = local.of_stream }) },
     { for key, alarm in local.api_alarms : key => merge(alarm, { namespace = "AWS/ApiGateway", dimensions = local.of_api }) },
     { for key, alarm in local.function_alarms : key => merge(alarm, { namespace = "AWS/Lambda", dimensions = { FunctionName = alarm.of.name } }) },
+    local.kinesis_alarms,
     {
       error-prefix = {
         namespace = "AWS/S3", dimensions = { BucketName = var.bucket.name, FilterId = local.errors_filter }

@@ -92,6 +92,12 @@ variable "functions" {
   nullable    = false
 }
 
+variable "kinesis_stream" {
+  description = "The Kinesis data stream to watch; null, none."
+  type        = object({ name = string, arn = string, retention_hours = number })
+  default     = null
+}
+
 variable "name" {
   description = "The name that every resource starts with."
   type        = string

@@ -187,3 +187,21 @@ run "a_plan_knows_the_stream" {
     error_message = "Name and ARN should be composed, not computed."
   }
 }
+
+run "a_data_stream_is_read_and_encrypts_by_itself" {
+  command = plan
+
+  variables {
+    kinesis_stream = { name = "auditlake-source", arn = "arn:aws:kinesis:us-east-1:123456789012:stream/auditlake-source", retention_hours = 168 }
+  }
+
+  assert {
+    condition     = aws_kinesis_firehose_delivery_stream.events.kinesis_source_configuration[0].kinesis_stream_arn == "arn:aws:kinesis:us-east-1:123456789012:stream/auditlake-source" && length(aws_kinesis_firehose_delivery_stream.events.server_side_encryption) == 0
+    error_message = "The delivery stream should read the data stream and have no encryption of its own."
+  }
+
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_role_policy.stream.policy).Statement : statement.Action if statement.Resource == "arn:aws:kinesis:us-east-1:123456789012:stream/auditlake-source"] == [["kinesis:DescribeStream", "kinesis:GetShardIterator", "kinesis:GetRecords", "kinesis:ListShards"]]
+    error_message = "The role should read the data stream and do nothing else to it."
+  }
+}

@@ -242,3 +242,26 @@ run "every_log_group_forgets" {
     error_message = "Every log group should have the retention of the variable."
   }
 }
+
+run "with_a_data_stream_events_go_there" {
+  command = plan
+
+  variables {
+    kinesis_stream = { name = "auditlake-source", arn = "arn:aws:kinesis:us-east-1:123456789012:stream/auditlake-source", retention_hours = 168 }
+  }
+
+  assert {
+    condition     = local.post_event["x-amazon-apigateway-integration"].uri == "arn:aws:apigateway:us-east-1:kinesis:action/PutRecord" && strcontains(local.post_event["x-amazon-apigateway-integration"].requestTemplates["application/json"], "{\"StreamName\": \"auditlake-source\", \"Data\": \"$util.base64Encode($envelope)\", \"PartitionKey\": \"$id\"}")
+    error_message = "One event should go straight into the data stream, spread by the id that the server gives."
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role_policy.api[0].policy).Statement[*].Action == ["kinesis:PutRecord"] && jsondecode(aws_iam_role_policy.receiver.policy).Statement[0].Action == "kinesis:PutRecords"
+    error_message = "The API and the receiver should put to the data stream, and not to the delivery stream."
+  }
+
+  assert {
+    condition     = aws_lambda_function.receiver.environment[0].variables.KINESIS_STREAM_NAME == "auditlake-source" && !contains(keys(aws_lambda_function.receiver.environment[0].variables), "DELIVERY_STREAM_NAME")
+    error_message = "The receiver should be told the data stream only."
+  }
+}

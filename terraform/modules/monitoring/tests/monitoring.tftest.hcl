@@ -181,3 +181,21 @@ run "freshness_follows_the_buffer" {
     error_message = "The alarm should leave an event the time of two intervals."
   }
 }
+
+run "a_data_stream_is_watched" {
+  command = plan
+
+  variables {
+    kinesis_stream = { name = "auditlake-source", arn = "arn:aws:kinesis:us-east-1:123456789012:stream/auditlake-source", retention_hours = 168 }
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.alarms["kinesis-throttled"].dimensions == tomap({ StreamName = "auditlake-source" }) && aws_cloudwatch_metric_alarm.alarms["kinesis-behind"].metric_name == "KinesisMillisBehindLatest"
+    error_message = "Who is refused and how far Firehose is behind should ring."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.alarms["kinesis-expiring"].threshold == 302400000
+    error_message = "At half of the week that records are kept the alarm should ring."
+  }
+}
