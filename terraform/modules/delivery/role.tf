@@ -8,16 +8,20 @@ locals {
     Condition = { StringLike = { "kms:ViaService" = "s3.${var.account.region}.amazonaws.com*" } } # China adds .cn
   }]
 
-  read_source = var.kinesis_stream == null ? [] : concat([{
-    Effect   = "Allow"
-    Action   = ["kinesis:DescribeStream", "kinesis:GetShardIterator", "kinesis:GetRecords", "kinesis:ListShards"]
-    Resource = var.kinesis_stream.arn
-    }], [for key_arn in var.encryption.customer_managed ? [var.encryption.key_arn] : [] : {
-    Effect    = "Allow"
-    Action    = "kms:Decrypt"
-    Resource  = key_arn
-    Condition = { StringLike = { "kms:ViaService" = "kinesis.${var.account.region}.amazonaws.com*" } } # China adds .cn
-  }])
+  # for, because the two sides of a condition would have to be of one type.
+  read_source = concat(
+    [for source in var.kinesis_stream == null ? [] : [var.kinesis_stream] : {
+      Effect   = "Allow"
+      Action   = ["kinesis:DescribeStream", "kinesis:GetShardIterator", "kinesis:GetRecords", "kinesis:ListShards"]
+      Resource = source.arn
+    }],
+    [for key_arn in var.kinesis_stream != null && var.encryption.customer_managed ? [var.encryption.key_arn] : [] : {
+      Effect    = "Allow"
+      Action    = "kms:Decrypt"
+      Resource  = key_arn
+      Condition = { StringLike = { "kms:ViaService" = "kinesis.${var.account.region}.amazonaws.com*" } } # China adds .cn
+    }],
+  )
 }
 
 resource "aws_iam_role" "stream" {

@@ -205,3 +205,20 @@ run "a_data_stream_is_read_and_encrypts_by_itself" {
     error_message = "The role should read the data stream and do nothing else to it."
   }
 }
+
+run "a_data_stream_under_a_key_of_the_customer_is_decrypted" {
+  command = plan
+
+  variables {
+    kinesis_stream = { name = "auditlake-source", arn = "arn:aws:kinesis:us-east-1:123456789012:stream/auditlake-source", retention_hours = 168 }
+    encryption     = { customer_managed = true, key_arn = "arn:aws:kms:us-east-1:123456789012:key/1234" }
+  }
+
+  assert {
+    condition = contains(jsondecode(aws_iam_role_policy.stream.policy).Statement, {
+      Action    = "kms:Decrypt", Effect = "Allow", Resource = "arn:aws:kms:us-east-1:123456789012:key/1234"
+      Condition = { StringLike = { "kms:ViaService" = "kinesis.us-east-1.amazonaws.com*" } }
+    })
+    error_message = "The role should decrypt what the data stream holds, through Kinesis only."
+  }
+}
