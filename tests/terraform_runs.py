@@ -3,12 +3,14 @@
 import os
 import re
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from auditlake.default_plan import copy_stack, init, terraform
 from auditlake.errors import PlanError
+from tests.terraform_rules import rules, unbroken
 
 MODULES = Path(__file__).parent.parent / "terraform" / "modules"
 
@@ -48,10 +50,7 @@ def failure(folder: Path, *args: str) -> str:
 
 def assert_every_rule_has_a_failing_run(module: Path) -> None:
     """Assert that the module's tests break each of its validations and preconditions at least once."""
-    rules = sum(
-        len(re.findall(r"^ *(validation|precondition) \{", file.read_text(), re.MULTILINE))
-        for file in module.glob("*.tf")
-    )
-    tests = "".join(file.read_text() for file in (module / "tests").glob("*.hcl"))
-    assert rules > 0
-    assert tests.count("expect_failures") >= rules
+    assert rules(module)
+    with tempfile.TemporaryDirectory() as target:
+        folder = initialised(Path(target), module.name if module.parent == MODULES else None)
+        assert [str(rule) for rule in unbroken(folder)] == []
