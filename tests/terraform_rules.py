@@ -47,6 +47,17 @@ def unbroken(folder: Path) -> list[Rule]:
     ]
 
 
+def told_by_tests(folder: Path) -> list[str]:
+    """Run the tests of an initialised module; returns failed assertions' messages, and runs that missed a failure."""
+    failed = []
+    for said in _test(folder):
+        diagnostic = said.get("diagnostic", {"severity": "none"})
+        if diagnostic["severity"] == "error":
+            missing = diagnostic["summary"] == "Missing expected failure"
+            failed.append(said["@testrun"] if missing else diagnostic["detail"])
+    return failed
+
+
 def _rules(file: Path) -> Iterator[Rule]:
     text = file.read_text()
     for match in _RULE.finditer(text):
