@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from auditlake.errors import PlanError
 from tests.terraform_rules import rules, unbroken
 
 MODULES = Path(__file__).parent.parent / "terraform" / "modules"
+
+
+UPGRADING = Path(__file__).parent.parent / "docs" / "upgrading.md"
 
 
 def need_terraform() -> None:
@@ -31,6 +35,12 @@ def initialised(target: Path, module: str | None = None) -> Path:
     folder = root / "modules" / module if module else root
     init(folder)
     return folder
+
+
+def let_go(root: Path) -> None:
+    """Let a copy of the stack be destroyed, by the command of docs/upgrading.md, in the folder above its root module."""
+    command = next(line for line in UPGRADING.read_text().splitlines() if "prevent_destroy = false" in line)
+    subprocess.run(["bash", "-euc", command], cwd=root.parent, check=True, timeout=60)
 
 
 def assert_own_tests_pass(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Each guard of the log is seen to fail once what it guards is broken: in the modules' own tests and in those of plans."""
+"""Each guard of the log is seen to fail once what it guards is broken: in the modules' tests and in those of plans."""
 
 import json
 from collections.abc import Callable
