@@ -38,7 +38,7 @@ def initialised(target: Path, module: str | None = None) -> Path:
 
 
 def let_go(root: Path) -> None:
-    """Let a copy of the stack be destroyed, by the command of docs/upgrading.md, in the folder above its root module."""
+    """Let a copy of the stack be destroyed, by the command of docs/upgrading.md, run above its root module."""
     command = next(line for line in UPGRADING.read_text().splitlines() if "prevent_destroy = false" in line)
     subprocess.run(["bash", "-euc", command], cwd=root.parent, check=True, timeout=60)
 
