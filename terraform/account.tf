@@ -11,3 +11,38 @@ locals {
     partition = startswith(var.region, "cn-") ? "aws-cn" : startswith(var.region, "us-gov-") ? "aws-us-gov" : "aws"
   }
 }
+
+# What a stack is, as it was when it was made. Changed, Terraform would replace the bucket and the delivery stream, or, in another
+# region or account, find nothing of the stack and make a second one, and forget the first.
+resource "terraform_data" "identity" {
+  input = {
+    name        = var.name
+    account_id  = local.account.id
+    region      = local.account.region
+    object_lock = var.object_lock.enabled
+  }
+
+  lifecycle {
+    ignore_changes = [input]
+
+    postcondition {
+      condition     = self.output.name == var.name
+      error_message = "name must stay ${self.output.name}, because buckets and delivery streams cannot be renamed: make a second stack with another state (docs/upgrading.md)."
+    }
+
+    postcondition {
+      condition     = self.output.account_id == local.account.id
+      error_message = "account_id must stay ${self.output.account_id}, where this state's stack is, not ${local.account.id}: use its credentials, or make a second stack with another state (docs/upgrading.md)."
+    }
+
+    postcondition {
+      condition     = self.output.region == local.account.region
+      error_message = "region must stay ${self.output.region}, where this state's stack is: make a second stack with another state (docs/upgrading.md)."
+    }
+
+    postcondition {
+      condition     = self.output.object_lock == var.object_lock.enabled
+      error_message = "object_lock.enabled must stay ${self.output.object_lock}, because S3 decides it when a bucket is made: make a second stack with another state (docs/upgrading.md)."
+    }
+  }
+}

@@ -84,15 +84,19 @@ def _below(annotation: str, classes: Mapping[str, ast.ClassDef]) -> Schema:
 
 
 def _configured(module: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    yield from (one for one in module.get("resources", []) if one["mode"] == "managed")
+    yield from (one for one in module.get("resources", []) if one["mode"] == "managed" and _is_aws(one))
     for call in module.get("module_calls", {}).values():
         yield from _configured(call["module"])
 
 
 def _planned(module: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    yield from module.get("resources", [])
+    yield from filter(_is_aws, module.get("resources", []))
     for child in module.get("child_modules", []):
         yield from _planned(child)
+
+
+def _is_aws(resource: Mapping[str, Any]) -> bool:
+    return bool(resource["type"].startswith("aws_"))  # terraform_data is Terraform's own
 
 
 def _of_expressions(expressions: Mapping[str, Any]) -> dict[str, Any]:

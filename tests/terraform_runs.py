@@ -3,14 +3,20 @@
 import os
 import re
 import shutil
+import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from auditlake.default_plan import copy_stack, init, terraform
 from auditlake.errors import PlanError
+from tests.terraform_rules import rules, unbroken
 
 MODULES = Path(__file__).parent.parent / "terraform" / "modules"
+
+
+UPGRADING = Path(__file__).parent.parent / "docs" / "upgrading.md"
 
 
 def need_terraform() -> None:
@@ -31,6 +37,12 @@ def initialised(target: Path, module: str | None = None) -> Path:
     return folder
 
 
+def let_go(root: Path) -> None:
+    """Let a copy of the stack be destroyed, by the command of docs/upgrading.md, run above its root module."""
+    command = next(line for line in UPGRADING.read_text().splitlines() if "prevent_destroy = false" in line)
+    subprocess.run(["bash", "-euc", command], cwd=root.parent, check=True, timeout=60)
+
+
 def assert_own_tests_pass(folder: Path) -> None:
     """Run the module's `terraform test` and assert that every run in its files was run and passed."""
     runs = sum(len(re.findall(r"^run ", file.read_text(), re.MULTILINE)) for file in (folder / "tests").glob("*.hcl"))
@@ -48,10 +60,7 @@ def failure(folder: Path, *args: str) -> str:
 
 def assert_every_rule_has_a_failing_run(module: Path) -> None:
     """Assert that the module's tests break each of its validations and preconditions at least once."""
-    rules = sum(
-        len(re.findall(r"^ *(validation|precondition) \{", file.read_text(), re.MULTILINE))
-        for file in module.glob("*.tf")
-    )
-    tests = "".join(file.read_text() for file in (module / "tests").glob("*.hcl"))
-    assert rules > 0
-    assert tests.count("expect_failures") >= rules
+    assert rules(module)
+    with tempfile.TemporaryDirectory() as target:
+        folder = initialised(Path(target), module.name if module.parent == MODULES else None)
+        assert [str(rule) for rule in unbroken(folder)] == []

@@ -8,7 +8,7 @@ import boto3
 
 from auditlake.default_plan import copy_stack, init, terraform
 from tests.terraform_moto import moto, override
-from tests.terraform_runs import need_terraform
+from tests.terraform_runs import let_go, need_terraform
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "production" / "terraform.tfvars"
 
@@ -61,6 +61,7 @@ def test_the_stack_applies_settles_and_destroys(tmp_path: Path) -> None:
         }
         terraform(root, "plan", "-no-color", "-input=false", "-out=again", settings)
         again = json.loads(terraform(root, "show", "-json", "again"))
+        let_go(root)
         terraform(root, "destroy", "-no-color", "-input=false", "-auto-approve", settings)
         left = terraform(root, "state", "list"), client("s3", url).list_buckets()["Buckets"]
 

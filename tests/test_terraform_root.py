@@ -40,6 +40,7 @@ UNTAGGED = {
     "aws_s3_bucket_server_side_encryption_configuration",
     "aws_s3_bucket_versioning",
     "aws_sns_topic_policy",
+    "terraform_data",
 }
 TABLE = "aws_glue_catalog_table"
 NAME_ATTRIBUTES = ("name", "bucket", "function_name")

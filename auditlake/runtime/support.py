@@ -344,6 +344,8 @@ SUPPORT: Mapping[str, Support] = {
     "aws_iam_role_policy": HARMLESS,
     "aws_iam_role_policy_attachment": HARMLESS,
     "aws_lambda_permission": HARMLESS,
+    # What a stack is, remembered for the next plan.
+    "terraform_data": HARMLESS,
     # One machine has one class of storage; that nothing here is ever moved or expired is told at start.
     "aws_s3_bucket_lifecycle_configuration": HARMLESS,
     "aws_s3_bucket_ownership_controls": HARMLESS,

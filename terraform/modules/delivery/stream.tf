@@ -102,6 +102,10 @@ resource "aws_kinesis_firehose_delivery_stream" "events" {
   depends_on = [aws_iam_role_policy.stream, aws_lambda_function.transform]
 
   lifecycle {
+    # A stream that is replaced loses what it holds and is gone for minutes. Its name, its source and dynamic partitioning
+    # cannot be changed in place; docs/upgrading.md says how to go about it.
+    prevent_destroy = true
+
     precondition {
       condition     = length(var.table.partition_keys) > 0
       error_message = "table.partition_keys must name at least one key: S3 Prefix should contain Dynamic Partitioning namespaces when Dynamic Partitioning is enabled."

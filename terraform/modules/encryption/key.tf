@@ -71,6 +71,11 @@ resource "aws_kms_key" "events" {
   enable_key_rotation     = true # each year, which is AWS's own period
   deletion_window_in_days = 30
   policy                  = local.key_policy
+
+  # Object Lock does not save events whose key is gone (docs/upgrading.md).
+  lifecycle {
+    prevent_destroy = true
+  }
 }
 
 resource "aws_kms_alias" "events" {

@@ -19,6 +19,11 @@ resource "aws_s3_bucket" "events" {
 
   bucket              = local.events_bucket
   object_lock_enabled = var.object_lock.enabled
+
+  # Terraform would take everything else down before S3 refuses to delete a bucket that is not empty (docs/upgrading.md).
+  lifecycle {
+    prevent_destroy = true
+  }
 }
 
 # Not the locked bucket, which would keep every result of every query as long as the events.

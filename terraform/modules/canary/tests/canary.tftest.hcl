@@ -110,3 +110,12 @@ run "a_key_of_the_customer_is_used_through_s3" {
     error_message = "The canary should decrypt what S3 hands it, nothing else."
   }
 }
+
+run "its_log_group_forgets" {
+  command = plan
+
+  assert {
+    condition     = aws_cloudwatch_log_group.canary.retention_in_days == var.logs.retention_days
+    error_message = "Every log group should have the retention of the variable."
+  }
+}

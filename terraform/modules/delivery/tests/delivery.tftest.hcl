@@ -179,6 +179,15 @@ run "the_transform_gets_its_settings_and_its_time" {
   }
 }
 
+run "every_log_group_forgets" {
+  command = plan
+
+  assert {
+    condition     = alltrue([for group in [aws_cloudwatch_log_group.transform, aws_cloudwatch_log_group.stream] : group.retention_in_days == 90])
+    error_message = "Every log group should have the retention of the variable."
+  }
+}
+
 run "a_plan_knows_the_stream" {
   command = plan
 

@@ -34,6 +34,17 @@ run "by_default_there_is_none_of_it" {
   }
 }
 
+run "every_method_but_health_asks_who_calls" {
+  command = plan
+
+  assert {
+    condition = merge([for path, methods in jsondecode(aws_api_gateway_rest_api.events.body).paths : {
+      for method, operation in methods : "${upper(method)} ${path}" => operation.security if can(operation.security)
+    }]...) == { "GET /health" = [], "POST /events" = [{ sigv4 = [] }], "POST /events/batch" = [{ sigv4 = [] }] }
+    error_message = "Every method but GET /health should ask for a signature."
+  }
+}
+
 run "the_document_holds_no_scheme_that_nobody_asks_for" {
   command = plan
 

@@ -186,6 +186,13 @@ run "both_buckets_are_closed_and_take_only_tls" {
   }
 
   assert {
+    condition = alltrue([for policy in values(aws_s3_bucket_policy.buckets) :
+      [for statement in jsondecode(policy.policy).Statement : statement.Condition if statement.Effect == "Deny" && statement.Principal == "*" && statement.Action == "s3:*" && statement.Sid == "OnlyTls12"
+    ] == [{ NumericLessThan = { "s3:TlsVersion" = "1.2" } }]])
+    error_message = "Everybody should be refused with an older TLS than 1.2."
+  }
+
+  assert {
     condition     = alltrue([for policy in values(aws_s3_bucket_policy.buckets) : alltrue([for statement in jsondecode(policy.policy).Statement : statement.Effect == "Deny"])])
     error_message = "The bucket policy should allow nobody anything."
   }
