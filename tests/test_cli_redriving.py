@@ -77,6 +77,18 @@ def test_errors_exits_with_0_only_when_nothing_is_open(data: Path, stream: StubS
     assert auditlake(data, "errors", "--code", "no-such-code").returncode == 0
 
 
+@pytest.mark.parametrize("arguments", [("--type", "procesing-failed"), ("--code", "Lambda.Function")])
+def test_a_type_or_code_that_nothing_has_names_those_that_are_there(data: Path, arguments: tuple[str, ...]) -> None:
+    """A slip of the pen is not taken for nothing having failed."""
+    for as_json in ((), ("--json",)):
+        done = auditlake(data, "errors", *arguments, *as_json)
+        assert done.returncode == 0
+        said = " ".join(done.stderr.split())
+        assert "of the types processing-failed, with the codes" in said
+        assert "Lambda.FunctionError, Lambda.ProcessingFailedStatus" in said
+    assert "What failed is" not in auditlake(data, "errors", "--type", "processing-failed").stderr
+
+
 def test_redrive_only_looks_without_yes(data: Path, stream: StubStream) -> None:
     """It says what would be put, what stays and why, and how to put it."""
     done = auditlake(data, "redrive", AUDITLAKE_URL=stream.url)

@@ -695,3 +695,64 @@ def test_a_file_that_the_disk_does_not_read_is_named(tmp_path: Path, monkeypatch
     again = Buffer(tmp_path / "buffer.sqlite")
     assert data(again) == [b"one"]
     again.close()
+
+
+def test_the_oldest_file_that_somebody_removed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of its records that were not answered for are counted and named once; a file that was delivered is not."""
+    monkeypatch.setattr(journal, "FILE_BYTES", 1)
+    buffer = Buffer(tmp_path / "buffer.sqlite")
+    for each in (b"1", b"2", b"3", b"4"):
+        accept(buffer, each)
+    buffer.move(buffer.next_batch(9, 1), [], {}, 0)  # of the first, so that its file goes
+    buffer.close()
+    assert len(journal_files(tmp_path)) == 3
+    unharmed = Buffer(copy(tmp_path, tmp_path.with_name("unharmed")))
+    assert (unharmed.recovery.problems, data(unharmed)) == ((), [b"2", b"3", b"4"])
+    unharmed.close()
+
+    removed = journal_files(tmp_path)[0]
+    removed.unlink()
+    again = Buffer(tmp_path / "buffer.sqlite")
+    (problem,) = again.recovery.problems
+    assert "1 accepted records, numbers 2 to 2, cannot be read" in problem
+    assert f"{removed} is gone" in problem
+    assert "may be lost" in problem
+    assert (data(again), again.counters()["damaged.records"]) == ([b"3", b"4"], 1)
+    again.close()
+    last = Buffer(tmp_path / "buffer.sqlite")
+    assert (last.recovery.problems, last.counters()["damaged.records"]) == ((), 1), "it is counted once"
+    last.close()
+
+
+def test_a_removed_file_whose_records_are_answered_for_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the index holds is delivered from there; nothing is lost."""
+    monkeypatch.setattr(journal, "FILE_BYTES", 1)
+    buffer = Buffer(tmp_path / "buffer.sqlite")
+    one = accept(buffer, b"1")[0]
+    accept(buffer, b"2")
+    buffer.move(buffer.next_batch(9, 1), [Buffered(one, D, 1, b"1")], {}, 0)
+    buffer.close()
+    journal_files(tmp_path)[0].unlink()
+    again = Buffer(tmp_path / "buffer.sqlite")
+    assert (again.recovery.problems, data(again)) == ((), [b"2"])
+    assert [item.data for item in again.contents(D, 9)] == [b"1"]
+    again.close()
+
+
+def test_a_file_that_cannot_be_read_while_it_runs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who looks after the disk has to know which; what it holds waits."""
+    buffer = Buffer(tmp_path / "buffer.sqlite")
+    accept(buffer, b"one")
+    (file,) = journal_files(tmp_path)
+
+    def fail(*_: object) -> Iterator[Placed]:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("auditlake.runtime.journal_scan.read_records", fail)
+        with pytest.raises(StoreError, match=f"The journal file {file} of the buffer cannot be read: Input/output"):
+            buffer.next_batch(9, 9)
+    assert data(buffer) == [b"one"]
+    buffer.close()

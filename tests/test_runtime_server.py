@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -482,3 +483,44 @@ def test_a_handler_that_lacks_its_settings_stops_the_start(plan: Plan, tmp_path:
     functions = tuple(replace(one, environment={}) for one in plan.functions)
     with pytest.raises(PlanError, match=r"cannot be loaded here: .*The environment variable"):
         Runtime(replace(plan, functions=functions), Settings(tmp_path, "127.0.0.1", 0, None), 0)
+
+
+def test_a_second_ctrl_c_ends_it_in_the_middle_of_a_long_explain(up: Up) -> None:
+    """A look through a large table, or on a disk that hangs, holds nobody up; who asked for it is told."""
+    running = up()
+    # A disk that does not answer: reading waits until somebody writes, which nobody does.
+    hanging = running.data / "buffer.journal" / f"{10**18:020d}.journal"
+    os.mkfifo(hanging)
+    command = [sys.executable, "-m", "auditlake", "explain", "e-1", "--url", running.url]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as asking,
+        ThreadPoolExecutor(1) as pool,
+        pool.submit(hanging.open, "wb").result(timeout=60),  # returns once the look reads it
+    ):
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.stdout is not None
+        while "what is buffered is delivered now" not in running.process.stdout.readline():
+            assert running.process.poll() is None
+        assert running.process.poll() is None
+        running.process.send_signal(signal.SIGINT)
+        output, _ = running.process.communicate(timeout=20)
+        said, _ = asking.communicate(timeout=20)
+    assert "Traceback" not in output
+    assert (asking.returncode, "Traceback" in said) == (1, False), said
+    assert said.startswith("auditlake: "), said
+
+
+def test_ctrl_c_ends_a_long_explain_of_a_directory(up: Up) -> None:
+    """One is enough, and there is no traceback."""
+    running = up()
+    hanging = running.data / "buffer.journal" / f"{10**18:020d}.journal"
+    os.mkfifo(hanging)
+    command = [sys.executable, "-m", "auditlake", "explain", "e-1", "--data", str(running.data)]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as looking,
+        ThreadPoolExecutor(1) as pool,
+        pool.submit(hanging.open, "wb").result(timeout=60),
+    ):
+        looking.send_signal(signal.SIGINT)
+        output, _ = looking.communicate(timeout=20)
+    assert (looking.returncode, output) == (130, "")

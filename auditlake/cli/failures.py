@@ -146,11 +146,27 @@ def errors(
         objects = [found for found in place.store.objects() if selected.takes_object(found)]
     with read_ledger(place.ledger) as opened, progress(err, objects, "reading error objects") as advance:
         found = survey(place.store, objects, selected, opened, sample, advance)
+        there = None
+        if not found.kinds and (types or codes):
+            there = survey(place.store, list(place.store.objects()), selection(), opened, 0)
     if as_json:
         print_json(_survey_content(found))
     else:
         _print_survey(found)
+    if there is not None:
+        err.print(Text(_what_is_there(there)), soft_wrap=True)
     raise typer.Exit(OPEN if found.open else 0)
+
+
+def _what_is_there(found: "Survey") -> str:
+    """Say which types and codes there are, to whoever selected others."""
+    from auditlake.terminal import visible
+
+    if not found.kinds:
+        return "Nothing failed at all."
+    types = ", ".join(sorted({visible(kind.error_type) for kind in found.kinds}))
+    codes = ", ".join(sorted({visible(kind.error_code) for kind in found.kinds}))
+    return f"What failed is of the types {types}, with the codes {codes}."
 
 
 def _survey_content(found: "Survey") -> dict[str, Any]:

@@ -25,7 +25,7 @@ from auditlake.runtime.destination import Destination
 from auditlake.runtime.index import Accepted, Buffered, Delivery, Index, IndexDamagedError
 from auditlake.runtime.journal import Journal, JournalSize, keep_aside, open_journal
 from auditlake.runtime.journal_format import FileHeader, Record
-from auditlake.runtime.journal_scan import Damaged, first_header, journal_directory, read_journal, scan
+from auditlake.runtime.journal_scan import Damaged, Scanned, first_header, journal_directory, read_journal, scan
 from auditlake.runtime.levels import Level, Levels, Waiting
 from auditlake.runtime.problems import Problem, Problems
 from auditlake.runtime.recovery import Recovery
@@ -255,7 +255,11 @@ class Buffer:
                 elif one.seq not in answered:
                     yield one
         except OSError as error:
-            raise StoreError(f"The journal of the buffer cannot be read: {error.strerror or error}.") from None
+            file = error.filename or self._directory
+            raise StoreError(
+                f"The journal file {file} of the buffer cannot be read: {error.strerror or error}. What it holds waits "
+                "until the disk reads it."
+            ) from None
 
     def _give_up(self, damaged: Iterable[Damaged]) -> list[str]:
         """Count records that cannot be read and wait for them no longer; returns a sentence for each place."""
@@ -289,7 +293,10 @@ class Buffer:
             return not self._index.read("SELECT 1 FROM buffered WHERE seq BETWEEN ? AND ? LIMIT 1", (first, last))
 
         try:
-            cleared = self._journal.clear(is_done)
+            cleared = self._journal.clear(is_done, self._note_kept_from)
+        except StoreError as error:
+            logger.warning("Delivered files of the journal stay for now: %s", error)
+            return 0
         except OSError as error:
             logger.warning("A delivered file of the journal cannot be removed: %s.", error.strerror or error)
             return 0
@@ -297,6 +304,11 @@ class Buffer:
             self._index.answered.forget_below(self._journal.files[0].header.first)
         self._tell_size()
         return cleared
+
+    def _note_kept_from(self, seq: int) -> None:
+        if self._index.kept_from != seq:
+            self._index.write(lambda connection: index_file.note_kept_from(connection, seq))
+            self._index.kept_from = seq
 
     def _tell_size(self) -> None:
         """Warn, once, of a journal that is large though most of it is delivered: its files go in their order only."""
@@ -326,7 +338,9 @@ class Buffer:
             # The newest file stays for good: somebody took it, and with it what was not answered for.
             first = next((first for first, _ in self._index.answered), 1)
             scanned.damaged.append(Damaged(first, noted.last_seq, directory.name, 0, 0))
+        scanned.damaged[:0] = _removed(scanned, self._index.kept_from)
         sentences = self._give_up(scanned.damaged)
+        self._note_kept_from(scanned.files[0].header.first if scanned.files else journal.next_seq)
         sentences += [cut_off_sentence(one, directory, self._kept_aside) for one in scanned.cut_off]
         for sentence in sentences:
             logger.error("%s", sentence)
@@ -399,6 +413,16 @@ def unanswered_records(path: Path, connection: sqlite3.Connection) -> Iterator[R
     for record in read_journal(journal_directory(path)):
         if record.seq not in answered:
             yield record
+
+
+def _removed(scanned: Scanned, kept_from: int | None) -> list[Damaged]:
+    """Return what the oldest files held that were there and are gone, which no clearing took away."""
+    if kept_from is None or not scanned.files:
+        return []
+    oldest = scanned.files[0]
+    if any(path.name < oldest.path.name for path in scanned.headless) or oldest.header.before < kept_from:
+        return []
+    return [Damaged(kept_from, oldest.header.before, f"{kept_from:020d}.journal", 0, 0)]
 
 
 def _open_index(path: Path, known: FileHeader | None) -> tuple[Index, list[str]]:

@@ -64,6 +64,8 @@ def cut_off_sentence(one: CutOff, directory: Path, kept_aside: Path) -> str:
 
 def _where(one: Damaged, directory: Path, kept_aside: Path) -> str:
     place = directory / one.file
+    if not one.length and place != directory / directory.name and not place.exists():
+        return f"the file {place} is gone though it was not delivered, and their events may be lost"
     if not one.length:
         return f"{one.file} does not hold them"
     if not place.exists():  # its header is lost: no record of it can be read, and it was set aside at once

@@ -103,6 +103,8 @@ class Index:
             self.answered = self._read_answered()
             self._generation = int(meta["generation"])
             self._noted = _accepted(meta.get("accepted"))
+            self.kept_from = _kept_from(meta.get("kept_from"))
+            """From which sequence number on the journal's files are kept; None in an index that never noted it."""
             self._check_rows()
             self.write(lambda connection: _set_meta(connection, "closed", 0))
         except (IndexDamagedError, StoreError):
@@ -338,6 +340,20 @@ def accepted_in(connection: sqlite3.Connection) -> int:
         return _accepted(noted[0] if noted else None).last_seq
     except (IndexDamagedError, ValueError, TypeError):
         return 0
+
+
+def note_kept_from(connection: sqlite3.Connection, seq: int) -> None:
+    """Keep from which sequence number on the journal has its files, so that an older one that is gone is missed."""
+    _set_meta(connection, "kept_from", f"{seq} {_crc('kept_from', seq)}")
+
+
+def _kept_from(noted: str | None) -> int | None:
+    if noted is None:
+        return None
+    seq, crc = map(int, noted.split())
+    if crc != _crc("kept_from", seq):
+        raise IndexDamagedError("what the journal keeps is noted with a wrong checksum")
+    return seq
 
 
 def _accepted(noted: str | None) -> Accepted:

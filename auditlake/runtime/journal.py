@@ -6,6 +6,7 @@ holds damage is kept aside instead.
 """
 
 import contextlib
+import itertools
 import os
 import secrets
 import threading
@@ -164,27 +165,27 @@ class Journal:
                     self._mark_damaged(file.path)
                     yield one
 
-    def clear(self, is_done: Callable[[int, int], bool]) -> int:
+    def clear(self, is_done: Callable[[int, int], bool], keeping: Callable[[int], None] = lambda _first: None) -> int:
         """Remove the oldest files of which every record is done, but never the newest; returns how many.
 
-        A file that holds damage is kept aside. Raises OSError.
+        `keeping` is told, before any goes, from which number on files stay. A file that holds damage is kept aside.
+        Raises OSError.
         """
-        cleared = 0
-        while True:
-            with self._lock:
-                oldest = self.files[0] if len(self.files) > 1 else None
-            if oldest is None or not is_done(oldest.header.first, oldest.last):
-                break
+        with self._lock:
+            files = list(self.files)
+        done = list(itertools.takewhile(lambda file: is_done(file.header.first, file.last), files[:-1]))
+        if not done:
+            return 0
+        keeping(files[len(done)].header.first)
+        for oldest in done:
             if oldest.has_damage:
                 keep_aside(oldest.path, self.kept_aside)
             else:
                 oldest.path.unlink(missing_ok=True)
             with self._lock:
                 self.files.pop(0)
-            cleared += 1
-        if cleared:
-            sync_directory(self.directory)
-        return cleared
+        sync_directory(self.directory)
+        return len(done)
 
     def _mark_damaged(self, path: Path) -> None:
         with self._lock:
