@@ -161,8 +161,17 @@ def test_settling_what_is_not_there_settles_nothing(tmp_path: Path, arguments: t
 def test_the_status_says_why_events_wait(tmp_path: Path) -> None:
     """After a try that failed a person and a script read the reason, since when, and how often."""
     waiting(tmp_path)
-    spool("send", str(tmp_path), "--url", UNREACHABLE, "--timeout", "0.2")
+    spool("send", str(tmp_path), "--url", UNREACHABLE, "--timeout", "2")
     problem = json.loads(spool("status", str(tmp_path), "--json").stdout)["problem"]
     assert problem["failures"] >= 1
     assert "127.0.0.1:9" in problem["reason"] or "refused" in problem["reason"]
     assert "why they wait" in spool("status", str(tmp_path)).stdout
+
+
+def test_send_keeps_what_is_sent_where_the_client_does(tmp_path: Path) -> None:
+    """Or reconcile would not know of events that a dead process had recorded."""
+    waiting(tmp_path)
+    (tmp_path / "sent").mkdir()
+    with running_receiver() as receiver:
+        assert spool("send", str(tmp_path), "--url", receiver.url).returncode == 0
+    assert len(list((tmp_path / "sent").iterdir())) == 1

@@ -10,7 +10,7 @@ from auditlake.client.clock import Clock
 from auditlake.client.post import Connection
 from auditlake.client.sender import Sender, SendLimits, Stopped
 from auditlake.client.signals import Signals
-from auditlake.client.spool import check_spool, pending_bytes
+from auditlake.client.spool import SENT, check_spool, pending_bytes
 from auditlake.errors import SpoolError
 
 
@@ -41,7 +41,9 @@ def drain_spool(
     check_spool(directory)  # before a lock is made in it
     lock = SenderLock(directory)
     signals = Signals()
-    sender = Sender(directory, connection.post, limits or SendLimits(), clock or Clock(), signals)
+    # A spool whose client keeps what is sent goes on to: reconcile would not know of these events.
+    limits = limits or SendLimits(keep_sent=(directory / SENT).is_dir())
+    sender = Sender(directory, connection.post, limits, clock or Clock(), signals)
     sender.settled = lambda: advance(sender.accepted + sender.refused)
     timer = None if timeout_s is None else threading.Timer(timeout_s, signals.halt)
     try:
