@@ -40,7 +40,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
 
 
 def authenticate(stack: Deployed, kind: str) -> None:
-    """Make every method that takes events ask for this authentication: moto's import of an OpenAPI document leaves it out."""
+    """Make every method that takes events ask for it: moto imports a document without its authentication."""
     gateway = stack.client("apigateway")
     (api,) = gateway.get_rest_apis()["items"]
     for resource in gateway.get_resources(restApiId=api["id"], embed=["methods"])["items"]:
