@@ -65,7 +65,7 @@ def policy_outcomes(subject: str, promised: str | None, deployed: str) -> Iterat
     statements = json.loads(deployed).get("Statement", [])
     tls = denies(statements, "s3:*", {"Bool": {"aws:SecureTransport": "false"}})
     yield judged(subject, "policy: TLS only", well=tls, promised=True, deployed=tls, advice=NEVER_LIGHTLY)
-    # A plan does not know a policy that names a key which is made with it; that nobody deletes is promised all the same.
+    # A plan does not know a policy that names a key made with it; that nobody deletes is promised all the same.
     planned = json.loads(promised).get("Statement", []) if promised else []
     if not promised or denies(planned, "s3:DeleteObject"):
         kept = all(denies(statements, f"s3:{name}") for name in ("DeleteObject", "DeleteObjectVersion"))
