@@ -4,6 +4,7 @@ An answer is one of three: what was asked for, that it is not there (`Absent`), 
 (`CouldNotLook`), with the IAM action that was missing. What stops every question is `CannotAsk`.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -68,14 +69,14 @@ class Aws:
                 made = aws_client(
                     service,
                     self.endpoint,
-                    self.region,
+                    self.region or os.environ.get("AWS_REGION") or None,  # boto3 reads AWS_DEFAULT_REGION alone
                     connect_timeout=CONNECT_TIMEOUT_S,
                     read_timeout=READ_TIMEOUT_S,
                     retries=retries,
                 )
             except AuditlakeError as error:
                 raise CannotAsk(str(error)) from None
-            if made.meta.region_name is None:
+            if not made.meta.region_name:
                 raise CannotAsk("No AWS region is known: give --region, or set AWS_REGION or AWS_PROFILE.")
             self._clients[service] = made
         return self._clients[service]

@@ -65,12 +65,13 @@ def policy_outcomes(subject: str, promised: str | None, deployed: str) -> Iterat
     statements = json.loads(deployed).get("Statement", [])
     tls = denies(statements, "s3:*", {"Bool": {"aws:SecureTransport": "false"}})
     yield judged(subject, "policy: TLS only", well=tls, promised=True, deployed=tls, advice=NEVER_LIGHTLY)
-    if not promised:
-        return
-    planned = json.loads(promised).get("Statement", [])
-    if denies(planned, "s3:DeleteObject"):
+    # A plan does not know a policy that names a key made with it; that nobody deletes is promised all the same.
+    planned = json.loads(promised).get("Statement", []) if promised else []
+    if not promised or denies(planned, "s3:DeleteObject"):
         kept = all(denies(statements, f"s3:{name}") for name in ("DeleteObject", "DeleteObjectVersion"))
         yield judged(subject, "policy: nobody deletes", well=kept, promised=True, deployed=kept, advice=NEVER_LIGHTLY)
+    if not promised:
+        return
     by_sid = {statement.get("Sid"): _normal(statement) for statement in statements}
     for statement in planned:
         sid = statement.get("Sid")
