@@ -51,7 +51,7 @@ def main() -> int:
     with running(data) as url:
         _post(url, first)
         _post_batch(url, others)
-        _store(url, data, plan)
+        _store(url, data, plan, str(first["id"]))
     _show_row(data, plan, str(first["id"]))
     json_bytes = sum(len(_text(event).encode()) + 1 for event in (first, *others))
     _ask(data, plan, json_bytes)
@@ -85,15 +85,17 @@ def _post_batch(url: str, events: list[dict[str, Any]]) -> None:
         raise AuditlakeError(f"The batch was not accepted whole: {answer.text}")
 
 
-def _store(url: str, data: Path, plan: Plan) -> None:
+def _store(url: str, data: Path, plan: Plan, event_id: str) -> None:
     flushed = control.flush(url, None)
-    newest = max((data / plan.bucket.name / "events").rglob("*.parquet"), key=lambda path: path.parent)
-    _say(f"\n2  {flushed['objects']} objects appeared, laid out as in the bucket", "bold")
-    _say(f"   {newest.relative_to(data)}")
+    with run_query(data, plan, 'SELECT "$path" FROM events WHERE event_id = ?', [event_id]) as result:
+        found = [Path(str(path)) for (path,) in result.rows()]
+    _say(f"\n2  {flushed['objects']} objects appeared, laid out as in the bucket; the event is in", "bold")
+    for path in found:
+        _say(f"   {path.relative_to(data.resolve())}")
 
 
 def _show_row(data: Path, plan: Plan, event_id: str) -> None:
-    _say("\n3  The row", "bold")
+    _say("\n3  The row, some of its columns", "bold")
     with run_query(data, plan, f"SELECT {ROW} FROM events WHERE event_id = ?", [event_id]) as result:  # noqa: S608 - our own columns
         names = [column.name for column in result.columns]
         for row in result.rows():
@@ -111,6 +113,7 @@ def _ask(data: Path, plan: Plan, json_bytes: int) -> None:
             _say(f'   auditlake query "{sql}"', "cyan")
             _say(f"   {rows} rows. {render.scan_line(result.scan())}")
     _say(f"   From plain JSON lines either question reads all of them: {json_bytes / 1000:,.1f} KB.")
+    _say("   (Each row also keeps the event's exact bytes, and files this small are mostly headings.)")
 
 
 def _check(data: Path, plan: Plan, sent: set[str]) -> int:

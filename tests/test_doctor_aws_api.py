@@ -1,5 +1,8 @@
 """How the authentication of an OpenAPI document's methods is read."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
 from auditlake.doctor_aws.api import deployed_auth, planned_auth
@@ -33,5 +36,8 @@ def test_a_key_authenticates_nobody(security: list[dict[str, list[str]]], kind: 
 
 def test_deployed_methods_are_named_alike() -> None:
     """A resource without methods has none."""
-    resources = [{"path": "/"}, {"path": "/events", "resourceMethods": {"POST": {"authorizationType": "AWS_IAM"}}}]
+    resources: list[Mapping[str, Any]] = [
+        {"path": "/"},
+        {"path": "/events", "resourceMethods": {"POST": {"authorizationType": "AWS_IAM"}}},
+    ]
     assert deployed_auth(resources) == {"auth of POST /events": "AWS_IAM"}
