@@ -63,9 +63,9 @@ def conversion(**members: Any) -> Planned:  # noqa: ANN401 - any JSON
         ),
         (
             Planned(
-                "aws_kinesis_firehose_delivery_stream", {"kinesis_source_configuration": [{"kinesis_stream_arn": "a"}]}
+                "aws_kinesis_firehose_delivery_stream", {"msk_source_configuration": [{"kinesis_stream_arn": "a"}]}
             ),
-            "kinesis_source_configuration is not implemented",
+            "msk_source_configuration is not implemented",
         ),
         (
             Planned("aws_s3_bucket_versioning", {"bucket": "b", "versioning_configuration": [{"status": "Suspended"}]}),
