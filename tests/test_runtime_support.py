@@ -63,16 +63,16 @@ def conversion(**members: Any) -> Planned:  # noqa: ANN401 - any JSON
         ),
         (
             Planned(
-                "aws_kinesis_firehose_delivery_stream", {"kinesis_source_configuration": [{"kinesis_stream_arn": "a"}]}
+                "aws_kinesis_firehose_delivery_stream", {"msk_source_configuration": [{"kinesis_stream_arn": "a"}]}
             ),
-            "kinesis_source_configuration is not implemented",
+            "msk_source_configuration is not implemented",
         ),
         (
             Planned("aws_s3_bucket_versioning", {"bucket": "b", "versioning_configuration": [{"status": "Suspended"}]}),
             "versioning_configuration.status = 'Suspended' is not implemented, only 'Enabled'",
         ),
         (Planned("aws_apigatewayv2_api"), "the resource type aws_apigatewayv2_api is not implemented"),
-        (Planned("aws_kinesis_stream"), "the resource type aws_kinesis_stream is not implemented"),
+        (Planned("aws_sqs_queue"), "the resource type aws_sqs_queue is not implemented"),
         (Planned("aws_lambda_function", {"layers": ["arn"]}), "layers is not implemented"),
         (Planned("aws_lambda_function", {"runtime": "nodejs22.x"}), "runtime = 'nodejs22.x'"),
     ],
@@ -89,7 +89,7 @@ def test_what_is_not_implemented_is_named_with_its_resource(planned: Planned, wo
 def test_every_complaint_is_told_at_once() -> None:
     """Two faults are two lines, so that nobody mends them one start at a time."""
     with pytest.raises(PlanError) as caught:
-        check_support([Planned("aws_kinesis_stream"), stream(compression_format="GZIP", s3_backup_mode="Enabled")])
+        check_support([Planned("aws_sqs_queue"), stream(compression_format="GZIP", s3_backup_mode="Enabled")])
 
     assert str(caught.value).count("\n  module.") == 3
 
