@@ -28,6 +28,7 @@ OPTIONS: Mapping[str, str] = {
     # A key that this stack makes has no ARN before the apply, and a policy that names it could not be read.
     "encryption": f'{{mode="customer_managed",kms_key_arn="{_KEY}"}}',
     "logs": "{own_api_gateway_settings=true}",
+    "raw_backup": "true",
     "replication": (
         f'{{bucket_arn="arn:aws:s3:::auditlake-copies",account_id="{_OTHER_ACCOUNT}",kms_key_arn="{_COPYS_KEY}"}}'
     ),

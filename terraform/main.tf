@@ -67,6 +67,7 @@ module "storage" {
   administrator_arns = var.administrator_arns
   reader_account_ids = var.subscription.account_ids
   writer_role_arn    = module.delivery.role_arn
+  raw_backup         = var.raw_backup
 }
 
 module "catalog" {

@@ -282,6 +282,13 @@ variable "object_lock" {
   nullable = false
 }
 
+variable "raw_backup" {
+  description = "Whether the stream also stores each record as it came, before the transform, as GZIP under raw/ of the bucket of events, locked as they are. AWS lets nobody switch it off again. auditlake up refuses such a plan."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "region" {
   description = "The AWS region."
   type        = string

@@ -351,6 +351,8 @@ SUPPORT: Mapping[str, Support] = {
     "aws_s3_bucket_ownership_controls": HARMLESS,
     "aws_s3_bucket_policy": HARMLESS,
     "aws_s3_bucket_public_access_block": HARMLESS,
+    # The machine has one copy; that of the directory is yours to make.
+    "aws_s3_bucket_replication_configuration": HARMLESS,
     "aws_s3_bucket_server_side_encryption_configuration": HARMLESS,
     # The local bucket keeps every version, and nothing suspends that.
     "aws_s3_bucket_versioning": {

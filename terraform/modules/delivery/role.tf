@@ -65,11 +65,11 @@ resource "aws_iam_role_policy" "stream" {
         Action   = ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"]
         Resource = var.bucket.arn
       },
-      # Both prefixes: a stream that cannot write what failed stops delivering everything (D7).
+      # Every prefix: a stream that cannot write what failed stops delivering everything (D7).
       {
         Effect   = "Allow"
         Action   = ["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"]
-        Resource = ["${var.bucket.arn}/${var.bucket.events_prefix}*", "${var.bucket.arn}/${var.bucket.errors_prefix}*"]
+        Resource = [for prefix in compact([var.bucket.events_prefix, var.bucket.errors_prefix, var.bucket.raw_prefix]) : "${var.bucket.arn}/${prefix}*"]
       },
       {
         Effect   = "Allow"

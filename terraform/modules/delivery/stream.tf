@@ -52,6 +52,29 @@ resource "aws_kinesis_firehose_delivery_stream" "events" {
       enabled = true
     }
 
+    s3_backup_mode = var.bucket.raw_prefix == null ? null : "Enabled"
+
+    # Records before the transform. No expressions in its prefix: Firehose adds yyyy/MM/dd/HH/ of arrival.
+    dynamic "s3_backup_configuration" {
+      for_each = var.bucket.raw_prefix == null ? [] : [var.bucket.raw_prefix]
+
+      content {
+        role_arn           = aws_iam_role.stream.arn
+        bucket_arn         = var.bucket.arn
+        kms_key_arn        = var.encryption.key_arn
+        prefix             = s3_backup_configuration.value
+        buffering_size     = var.buffering.size_mib
+        buffering_interval = var.buffering.interval_s
+        compression_format = "GZIP"
+
+        cloudwatch_logging_options {
+          enabled         = true
+          log_group_name  = aws_cloudwatch_log_group.stream.name
+          log_stream_name = aws_cloudwatch_log_stream.stream.name
+        }
+      }
+    }
+
     processing_configuration {
       enabled = true
 

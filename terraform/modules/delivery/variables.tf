@@ -31,9 +31,14 @@ variable "audit_types" {
 }
 
 variable "bucket" {
-  description = "The bucket and the prefixes under which events and what failed are stored."
-  type        = object({ name = string, arn = string, events_prefix = string, errors_prefix = string })
+  description = "The bucket and the prefixes under which events, what failed and, unless null, records as they came are stored."
+  type        = object({ name = string, arn = string, events_prefix = string, errors_prefix = string, raw_prefix = optional(string) })
   nullable    = false
+
+  validation {
+    condition     = var.bucket.raw_prefix == null ? true : endswith(var.bucket.raw_prefix, "/") && !startswith(var.bucket.raw_prefix, var.bucket.events_prefix) && !startswith(var.bucket.raw_prefix, var.bucket.errors_prefix)
+    error_message = "bucket.raw_prefix must end with / and lie neither under bucket.events_prefix nor under bucket.errors_prefix, because Athena and redrive would read raw records."
+  }
 
   validation {
     condition     = !startswith(var.bucket.errors_prefix, var.bucket.events_prefix)

@@ -17,20 +17,20 @@ resource "aws_s3_bucket_lifecycle_configuration" "events" {
   # Smaller objects stay: a Glacier class charges for 128 KB and for each transition, more than it saves (E4).
   transition_default_minimum_object_size = "all_storage_classes_128K"
 
-  # Only events: what failed stays where it can be redriven at once.
+  # Not what failed, which stays where it can be redriven at once.
   dynamic "rule" {
-    for_each = length(local.transitions) > 0 ? [local.transitions] : []
+    for_each = length(local.transitions) == 0 ? {} : merge({ archive = local.events_prefix }, var.raw_backup ? { archive-raw = local.raw_prefix } : {})
 
     content {
-      id     = "archive"
+      id     = rule.key
       status = "Enabled"
 
       filter {
-        prefix = local.events_prefix
+        prefix = rule.value
       }
 
       dynamic "transition" {
-        for_each = rule.value
+        for_each = local.transitions
 
         content {
           days          = transition.value.days

@@ -93,6 +93,13 @@ variable "object_lock" {
   }
 }
 
+variable "raw_backup" {
+  description = "Whether the bucket has a prefix for records as they came."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "reader_account_ids" {
   description = "The accounts that may read the events; their own IAM policies say who of them."
   type        = list(string)

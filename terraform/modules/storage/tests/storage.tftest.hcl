@@ -353,3 +353,21 @@ run "a_subscriber_reads_events_and_nothing_else" {
     error_message = "What failed, under errors/, is not for subscribers."
   }
 }
+
+run "raw_records_are_archived_as_events_are" {
+  command = plan
+
+  variables {
+    raw_backup = true
+  }
+
+  assert {
+    condition     = { for rule in aws_s3_bucket_lifecycle_configuration.events.rule : rule.id => rule.filter[0].prefix if startswith(rule.id, "archive") } == { archive = "events/", archive-raw = "raw/" }
+    error_message = "Both prefixes should move."
+  }
+
+  assert {
+    condition     = output.bucket.raw_prefix == "raw/"
+    error_message = "The stream should learn the prefix."
+  }
+}
