@@ -7,8 +7,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -86,13 +86,25 @@ class Narrow:
         child = self._fork(Run(str(data), content, gates, str(told_path), **changes))
         site, trace = traced or (MAIN, _untraced)
         with ExitStack() as stack:
-            stack.enter_context(trace(child) if site == MAIN else nullcontext())
-            _open_gate(gates[0], child, stack)
-            thread = _thread(told_path, child, site) if site != MAIN else 0
-            stack.enter_context(trace(thread) if thread else nullcontext())
-            _open_gate(gates[1], child, stack)
+            with self._abandoning(child):
+                stack.enter_context(trace(child) if site == MAIN else nullcontext())
+                _open_gate(gates[0], child, stack)
+                thread = _thread(told_path, child, site) if site != MAIN else 0
+                stack.enter_context(trace(thread) if thread else nullcontext())
+                _open_gate(gates[1], child, stack)
             exit_code = self._wait(child)
         return _read(told_path, exit_code, sent)
+
+    @contextmanager
+    def _abandoning(self, child: int) -> Iterator[None]:
+        """End a run that cannot be traced, and hear of its end: or the next run would take it for its own."""
+        try:
+            yield
+        except Exception:
+            with suppress(ProcessLookupError):
+                os.kill(child, 9)
+            self._line()
+            raise
 
     def _fork(self, run: Run) -> int:
         if self._server.stdin is None:

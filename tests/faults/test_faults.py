@@ -2,11 +2,15 @@
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.faults import trace
+from tests.faults.events import Sent
+from tests.faults.narrow import MAIN, Narrow
 from tests.faults.registry import FAULTS, NOT_APPLICABLE, Fault, NotApplicable
 from tests.faults.report import DOCUMENT, Line, document, run_fault
 from tests.faults.trial import Outcome
@@ -69,3 +73,22 @@ def test_a_sync_that_is_left_out_is_noticed(call: str, tmp_path: Path, monkeypat
     power = next(fault for fault in FAULTS if fault.id == "14b")
 
     assert run_fault(power, "1", whole=False).outcome.lost > 0
+
+
+def test_a_run_that_cannot_be_traced_costs_no_other(tmp_path: Path) -> None:
+    """Where strace cannot attach the run is ended, and the next one is told of its own end, not of that one's."""
+
+    @contextmanager
+    def refused(_thread: int) -> Iterator[None]:
+        raise RuntimeError("strace cannot attach")
+        yield
+
+    with Narrow(tmp_path) as narrow:
+        (tmp_path / "a").mkdir()
+        (tmp_path / "b").mkdir()
+        with pytest.raises(RuntimeError, match="cannot attach"):
+            narrow.run(tmp_path / "a", Sent(), [], (MAIN, refused))
+        sent = Sent()
+        told = narrow.run(tmp_path / "b", sent, [[sent.make()]])
+        assert told.exit == 0
+        assert len(sent.acknowledged) == 1
