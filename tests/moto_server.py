@@ -18,7 +18,7 @@ def moto_server() -> Iterator[str]:
     try:
         host, port = server.get_host_and_port()
         url = f"http://{host}:{port}"
-        httpx.post(f"{url}/moto-api/reset", trust_env=False).raise_for_status()
+        httpx.post(f"{url}/moto-api/reset", trust_env=False, timeout=60).raise_for_status()
         yield url
     finally:
         server.stop()

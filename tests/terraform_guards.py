@@ -233,7 +233,8 @@ DELIVERY = (
     Guard(
         "the stream's role writes both prefixes and no other",
         "delivery/role.tf",
-        '["${var.bucket.arn}/${var.bucket.events_prefix}*", "${var.bucket.arn}/${var.bucket.errors_prefix}*"]',
+        "[for prefix in compact([var.bucket.events_prefix, var.bucket.errors_prefix, var.bucket.raw_prefix]) : "
+        '"${var.bucket.arn}/${prefix}*"]',
         '["${var.bucket.arn}/*"]',
         "The stream should write events and errors, and no other prefix.",
     ),
@@ -261,8 +262,8 @@ DELIVERY = (
     Guard(
         "the stream is encrypted at rest",
         "delivery/stream.tf",
-        "server_side_encryption {\n    enabled  = true",
-        "server_side_encryption {\n    enabled  = false",
+        "content {\n      enabled  = true",
+        "content {\n      enabled  = false",
         "The stream should be encrypted without any setting.",
     ),
     Guard(
@@ -292,21 +293,21 @@ INGEST = (
     Guard(
         "API Gateway's role puts records and nothing else",
         "ingest/role.tf",
-        'Action = "firehose:PutRecord"',
+        'Action = "${local.put_service}:PutRecord"',
         'Action = "firehose:*"',
         "The role of API Gateway should have one permission on one stream.",
     ),
     Guard(
         "the receiver's role has no other permission",
         "ingest/receiver.tf",
-        'Action = "firehose:PutRecordBatch"',
-        'Action = ["firehose:PutRecordBatch", "firehose:DeleteDeliveryStream"]',
+        "Action = local.put_many",
+        'Action = [local.put_many, "firehose:DeleteDeliveryStream"]',
         "The receiver should have no other permission.",
     ),
     Guard(
         "the receiver puts into this stream only",
         "ingest/receiver.tf",
-        "Resource = var.stream.arn }",
+        "Resource = local.put_arn }",
         'Resource = "*" }',
         "The receiver should put into this stream only.",
     ),
@@ -531,7 +532,31 @@ REST = (
     ),
 )
 
-GUARDS = (*STORAGE, *ENCRYPTION, *DELIVERY, *INGEST, *REST)
+OPTIONAL = (
+    Guard(
+        "the data stream is encrypted",
+        "kinesis/stream.tf",
+        'encryption_type  = "KMS"',
+        'encryption_type  = "NONE"',
+        "The data stream should be encrypted without any setting.",
+    ),
+    Guard(
+        "what hides an event hides nothing in the copy",
+        "replication/replication.tf",
+        'delete_marker_replication {\n      status = "Disabled"',
+        'delete_marker_replication {\n      status = "Enabled"',
+        "A delete marker should hide nothing in the copy.",
+    ),
+    Guard(
+        "the role that copies copies no deletion",
+        "replication/role.tf",
+        '["s3:ReplicateObject", "s3:ReplicateTags"]',
+        '["s3:ReplicateObject", "s3:ReplicateTags", "s3:ReplicateDelete"]',
+        "The role should not copy deletions.",
+    ),
+)
+
+GUARDS = (*STORAGE, *ENCRYPTION, *DELIVERY, *INGEST, *REST, *OPTIONAL)
 
 
 def batches(module: str) -> list[list[Guard]]:

@@ -46,7 +46,7 @@ def moto() -> Iterator[str]:
             host, port = server.get_host_and_port()
             url = f"http://{host}:{port}"
             # Another test of this process may have made the account before, without AWS's own policies.
-            httpx.post(f"{url}/moto-api/reset").raise_for_status()
+            httpx.post(f"{url}/moto-api/reset", timeout=60).raise_for_status()
             yield url
         finally:
             server.stop()

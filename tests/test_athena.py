@@ -30,7 +30,7 @@ def athena(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Athena]:
     """A workgroup's Athena."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "any")
-    httpx.post(f"{endpoint}/moto-api/reset", trust_env=False)
+    httpx.post(f"{endpoint}/moto-api/reset", trust_env=False, timeout=60)
     client, s3 = (aws_client(service, endpoint, "us-east-1") for service in ("athena", "s3"))
     s3.create_bucket(Bucket="results")
     yield Athena(client, s3, "primary", "audit", "s3://results/", lambda _: None)

@@ -74,6 +74,34 @@ def test_a_stack_as_applied_keeps_its_promises(stack: Deployed, tmp_path: Path) 
     assert doctor(stack, tmp_path) == (0, [])
 
 
+def test_every_command_of_the_document_works(stack: Deployed, tmp_path: Path) -> None:
+    """docs/operating.md is run as it stands, with the stack's plan and outputs at hand, before anything is broken."""
+    (tmp_path / "plan.json").write_bytes(stack.plan.read_bytes())
+    (tmp_path / "outputs.json").write_bytes(stack.outputs.read_bytes())
+    lines = [line for block in re.findall(r"-->\n```sh\n(.*?)```", TEXT, re.DOTALL) for line in block.splitlines()]
+    commands = [line for line in lines if line.startswith("auditlake ")]
+    assert len(commands) == len([line for line in lines if line and not line.startswith("terraform ")]) > 3
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+        "AWS_ACCESS_KEY_ID": "any",
+        "AWS_SECRET_ACCESS_KEY": "any",
+        "AWS_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": stack.url,
+        "NO_PROXY": "127.0.0.1",
+    }
+    for line in commands:
+        done = subprocess.run(
+            ["bash", "-c", line],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+
+
 def lock(stack: Deployed, mode: str, days: int) -> None:
     """Change the default retention."""
     rule = {"DefaultRetention": {"Mode": mode, "Days": days}}
@@ -454,31 +482,3 @@ def test_options_of_aws_need_it(tmp_path: Path, command: tuple[str, ...]) -> Non
     done = command_line.auditlake(tmp_path, *command)
     assert done.returncode == 1
     assert "give --aws too" in done.stderr
-
-
-def test_every_command_of_the_document_works(stack: Deployed, tmp_path: Path) -> None:
-    """docs/operating.md is run as it stands, with the stack's plan and outputs at hand."""
-    (tmp_path / "plan.json").write_bytes(stack.plan.read_bytes())
-    (tmp_path / "outputs.json").write_bytes(stack.outputs.read_bytes())
-    lines = [line for block in re.findall(r"-->\n```sh\n(.*?)```", TEXT, re.DOTALL) for line in block.splitlines()]
-    commands = [line for line in lines if line.startswith("auditlake ")]
-    assert len(commands) == len([line for line in lines if line and not line.startswith("terraform ")]) > 3
-    environment = {
-        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
-        "AWS_ACCESS_KEY_ID": "any",
-        "AWS_SECRET_ACCESS_KEY": "any",
-        "AWS_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": stack.url,
-        "NO_PROXY": "127.0.0.1",
-    }
-    for line in commands:
-        done = subprocess.run(
-            ["bash", "-c", line],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"

@@ -19,7 +19,7 @@ from tests.conftest import ROOT, Running
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 DEFAULT_URL = "http://127.0.0.1:7070"
 _WHOLE_DOCUMENT = re.compile(r"<!-- every command run by: ([^ ]+) -->")
-_BLOCK = re.compile(r"(?:<!-- run by: (?P<by>[^ ]+) -->\n)?```(?P<language>[a-z]*)\n(?P<text>.*?)```", re.DOTALL)
+_BLOCK = re.compile(r"(?:<!-- run by: (?P<by>[^ ]+) -->\n *)?```(?P<language>[a-z]*)\n(?P<text>.*?)```", re.DOTALL)
 
 
 def blocks(language: str) -> list[tuple[str, str | None, str]]:

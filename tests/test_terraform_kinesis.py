@@ -10,15 +10,20 @@ from auditlake.default_plan import ACCOUNT_ID, copy_stack, init, plan
 from auditlake.permissions import resources
 from auditlake.runtime.plan import parse_plan
 from tests.kinesis_plan import SOURCE_ARN, kinesis_plan
-from tests.terraform_runs import MODULES, assert_every_rule_has_a_failing_run, assert_own_tests_pass, need_terraform
-from tests.terraform_runs import initialised as initialised_module
+from tests.terraform_runs import (
+    MODULES,
+    assert_every_rule_has_a_failing_run,
+    assert_own_tests_pass,
+    initialised,
+    need_terraform,
+)
 
 KEY = f"arn:aws:kms:us-east-1:{ACCOUNT_ID}:key/1234"
 
 
 def test_own_tests_pass(tmp_path: Path) -> None:
     """The runs in the module's tests pass with a mocked provider."""
-    assert_own_tests_pass(initialised_module(tmp_path, "kinesis"))
+    assert_own_tests_pass(initialised(tmp_path, "kinesis"))
 
 
 def test_every_rule_has_a_failing_run() -> None:

@@ -108,7 +108,7 @@ def test_main_holds_the_modules_in_path_order_and_nothing_else() -> None:
     assert blocks == [
         ("module", name)
         for name in (
-            *("encryption", "ingest", "delivery", "storage", "catalog"),
+            *("encryption", "ingest", "kinesis", "delivery", "storage", "catalog"),
             *("monitoring", "canary", "replication"),
         )
     ]
@@ -204,7 +204,8 @@ def test_a_subscriber_is_told_its_table(root: Path) -> None:
     ddl = subscribed["planned_values"]["outputs"]["subscription_ddl"]["value"]
     statement = sqlglot.parse_one(ddl, read="athena")
     assert isinstance(statement, sqlglot.exp.Create)
-    (table,) = (one["values"] for one in resources(subscribed["planned_values"]["root_module"]) if one["type"] == TABLE)
+    tables = [one["values"] for one in resources(subscribed["planned_values"]["root_module"]) if one["type"] == TABLE]
+    (table,) = (one for one in tables if one["table_type"] == "EXTERNAL_TABLE")
     named = [
         column.name for column in statement.this.find_all(sqlglot.exp.ColumnDef) if column.parent is statement.this
     ]

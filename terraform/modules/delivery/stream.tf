@@ -161,11 +161,6 @@ resource "aws_kinesis_firehose_delivery_stream" "events" {
 
     # What is written above and belongs together; these hold it together when somebody changes one half.
     postcondition {
-      condition     = length(self.kinesis_source_configuration) == 0 || !anytrue(self.server_side_encryption[*].enabled)
-      error_message = "server_side_encryption must be off with a Kinesis source: Firehose refuses it, because the data stream encrypts the records."
-    }
-
-    postcondition {
       condition     = self.extended_s3_configuration[0].compression_format == "UNCOMPRESSED"
       error_message = "compression_format must be UNCOMPRESSED when record format conversion is enabled: the Parquet SerDe compresses."
     }

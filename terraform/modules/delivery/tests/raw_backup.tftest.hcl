@@ -53,7 +53,7 @@ run "there_is_no_backup_by_default" {
   }
 
   assert {
-    condition     = aws_kinesis_firehose_delivery_stream.events.extended_s3_configuration[0].s3_backup_mode == "Disabled" && !strcontains(aws_iam_role_policy.stream.policy, "raw/")
+    condition     = aws_kinesis_firehose_delivery_stream.events.extended_s3_configuration[0].s3_backup_mode == null && !strcontains(aws_iam_role_policy.stream.policy, "raw/")
     error_message = "Without a prefix for it nothing should be stored twice."
   }
 }
