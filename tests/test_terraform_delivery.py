@@ -34,7 +34,8 @@ MISTAKES = {
     ('parameter_name  = "LambdaArn"', 'parameter_name = "BufferSizeInMBs"'): (
         "BufferSizeInMBs and BufferIntervalInSeconds must be set together or not at all"
     ),
-    ENCRYPTED_TWICE: ("server_side_encryption must be off with a Kinesis source"),
+    # This the provider refuses by itself.
+    ENCRYPTED_TWICE: '"server_side_encryption": conflicts with kinesis_source_configuration',
     ("timeout = 120", "timeout = 3"): "timeout must lie between 60 and 300 seconds",
 }
 
