@@ -27,7 +27,7 @@ lint: $(VENV)/dev $(CHECKOV)
 	@$(CHECKOV) --directory terraform --framework terraform --compact --quiet --skip-download --download-external-modules false
 
 unit: $(VENV)/dev $(CHECKOV)
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 faults: $(VENV)/dev ## every fault of docs/reliability.md, which it writes; SEED=N repeats a run, ONLY=1a,7c chooses
 	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))

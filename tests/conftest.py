@@ -94,3 +94,12 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 def running(up: Up) -> Running:
     """One runtime with the plan of the defaults for a module's tests."""
     return up()
+
+
+LONG = ("test_terraform", "test_cli_on_aws", "test_guards_break", "test_runbook", "test_permissions", "test_examples")
+"""Files that take minutes, of which each goes to one of the processes that share the tests."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long files: one that begins last would keep one process busy while the other has nothing to do."""
+    items.sort(key=lambda item: not item.path.name.startswith(LONG))

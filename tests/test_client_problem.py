@@ -49,9 +49,11 @@ def test_the_spool_says_why_its_events_wait_until_they_are_accepted(tmp_path: Pa
 def test_what_an_earlier_process_left_goes_with_the_first_success(tmp_path: Path) -> None:
     """A sender that gets through at once takes the old reason away."""
     note_problem(tmp_path, SendProblem("old", NOW, NOW, 3))
+    (tmp_path / f"{PROBLEM}.new").write_bytes(b"what a killed process had begun")
     recorded(tmp_path, 1)
     sender(tmp_path, Scripted()).drain()
     assert read_problem(tmp_path) is None
+    assert list(tmp_path.glob(f"{PROBLEM}*")) == []
     assert segments(tmp_path) == []
 
 

@@ -20,13 +20,15 @@ class SendProblem(msgspec.Struct, frozen=True):
     failures: int
 
 
+_NEW = f"{PROBLEM}.new"
+"""What is being written: one name will do, as one process sends at a time."""
 _decoder = msgspec.json.Decoder(SendProblem)
 
 
 def note_problem(directory: Path, problem: SendProblem) -> None:
     """Write the file anew; that a disk refuses it must not keep events from being sent."""
     path = directory / PROBLEM
-    temporary = directory / f"{PROBLEM}.{os.getpid()}"
+    temporary = directory / _NEW
     with contextlib.suppress(OSError):
         try:
             with opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as fd:
@@ -37,9 +39,10 @@ def note_problem(directory: Path, problem: SendProblem) -> None:
 
 
 def forget_problem(directory: Path) -> None:
-    """Take the file away, which an earlier process may have left."""
+    """Take the file away, which an earlier process may have left, and what it had begun when it was killed."""
     with contextlib.suppress(OSError):
         (directory / PROBLEM).unlink(missing_ok=True)
+        (directory / _NEW).unlink(missing_ok=True)
 
 
 def read_problem(directory: Path) -> SendProblem | None:
