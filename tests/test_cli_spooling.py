@@ -134,7 +134,7 @@ def test_dead_letters_are_settled_by_their_ids(tmp_path: Path) -> None:
     """One that is settled is not listed any more unless it is asked for; the status counts the rest."""
     refused(tmp_path, 1, 2)
     settled = spool("settle", str(tmp_path), "e-1", "--how", "mended and sent again")
-    assert (settled.returncode, settled.stderr.strip()) == (0, "1 dead letters settled, 1 left.")
+    assert (settled.returncode, settled.stderr.strip()) == (0, "1 dead letter settled, 1 left.")
 
     listed = json.loads(spool("dead-letters", str(tmp_path), "--json").stdout)
     assert [one["id"] for one in listed] == ["e-2"]

@@ -13,6 +13,7 @@ from rich.text import Text
 from auditlake import control
 from auditlake.cli.shared import JsonOption, TokenOption, UrlOption, app, err, out, print_json
 from auditlake.errors import SpoolError
+from auditlake.send_summary import counted
 from auditlake.terminal import visible
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def spool_settle(
         settle(spool, chosen, how, datetime.now(UTC))
     except OSError as error:
         raise SpoolError(f"The spool {spool} cannot be written ({error.strerror}); nothing was settled.") from error
-    err.print(f"{len(chosen):,} dead letters settled, {len(letters) - len(chosen):,} left.", markup=False)
+    err.print(f"{counted(len(chosen), 'dead letter')} settled, {len(letters) - len(chosen):,} left.", markup=False)
 
 
 def _json(status: "SpoolStatus") -> dict[str, object]:
