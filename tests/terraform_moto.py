@@ -58,7 +58,7 @@ def override(url: str) -> str:
     return f"""provider "aws" {{
   access_key        = "test"
   secret_key        = "test"
-  max_retries       = 1 # an answer 500 is a gap of moto's, and stays one
+  max_retries       = 3 # an answer 500 is a gap of moto's and stays one; a connection closed under load is not
   s3_use_path_style = true
 
   endpoints {{
