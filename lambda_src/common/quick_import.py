@@ -1,10 +1,12 @@
-"""Imports that cost less of a cold start: what the libraries want of typing_extensions, Python 3.13 has itself."""
+"""Imports that cost less of a cold start: what nobody uses is not loaded, nor typing_extensions."""
 
 import sys
 import typing
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import LazyLoader
 from types import ModuleType
 
 NAME = "typing_extensions"
@@ -27,3 +29,35 @@ def without_typing_extensions() -> Iterator[None]:
         yield
     finally:
         del sys.modules[NAME]
+
+
+@contextmanager
+def loading_lazily(*names: str) -> Iterator[None]:
+    """Have the named modules read and run only when somebody uses them, if they are first imported within.
+
+    This is importlib's own LazyLoader, put before Python's finders. A second import of such a module counts as use.
+    """
+    finder = _LazyFinder(names)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
+class _LazyFinder:
+    """Finds the named modules as Python does, and puts off loading them."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._names = names
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return the module's spec, if it is one of the named; None leaves it to Python's own finders."""
+        if name not in self._names:
+            return None
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = LazyLoader(spec.loader)
+        return spec

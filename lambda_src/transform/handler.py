@@ -11,9 +11,12 @@ import os
 import sys
 from typing import Any
 
-from lambda_src.common.quick_import import without_typing_extensions
+from lambda_src.common.quick_import import loading_lazily, without_typing_extensions
 
-with without_typing_extensions():
+UNUSED = ("ast", "tokenize", "random", "aws_lambda_powertools.utilities.jmespath_utils")
+"""What the logger imports for sampling, correlation ids and reading source text, none of which happens here."""
+
+with without_typing_extensions(), loading_lazily(*UNUSED):
     import msgspec
     from aws_lambda_powertools import Logger, Metrics
     from aws_lambda_powertools.metrics import MetricUnit
