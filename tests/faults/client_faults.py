@@ -24,7 +24,8 @@ class ClientSubject:
     """The client with its spool, sending to an endpoint of our own."""
 
     sites = (MAIN, SENDER)
-    crash = (SENDER, "unlink", 1)
+    crash = (SENDER, "unlink", 3)
+    """It goes to remove a segment that is sent; the first two are for an old note of a problem, which is not there."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         """Send to `endpoint`, a place for each data directory."""
@@ -49,6 +50,10 @@ class ClientSubject:
     def delivered(self, data: Path) -> Found:
         """Return what the endpoint took of a run."""
         return self._endpoint.found.get(_place(data), Found())
+
+    def begun(self, data: Path) -> bool:
+        """Look for what says how far a segment is sent."""
+        return any(data.glob("*.settled"))
 
 
 def _place(data: Path) -> str:

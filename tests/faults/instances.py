@@ -61,6 +61,9 @@ class Subject(Protocol):
     def delivered(self, data: Path) -> Found:
         """Return what a run has delivered elsewhere than into its data directory."""
 
+    def begun(self, data: Path) -> bool:
+        """Return whether a run got as far as to deliver."""
+
 
 class RuntimeSubject:
     """Buffer, stream and directory store of the runtime."""
@@ -83,6 +86,10 @@ class RuntimeSubject:
     def delivered(self, data: Path) -> Found:  # noqa: ARG002 - the seam
         """Return nothing: objects are in the data directory."""
         return Found()
+
+    def begun(self, data: Path) -> bool:
+        """Look for the body of an object on the way to its place."""
+        return any(data.glob("*/.bucket/incoming/*"))
 
 
 RUNTIME = RuntimeSubject()
@@ -120,6 +127,8 @@ class Scenes:
             data, sent = self.trial.directory() / "data", self.subject.sent("before")
             site, call, nth = self.subject.crash
             self.run(data, sent, site, data.parent / "crash.log", trace.killing(call, nth))
+            if not self.subject.begun(data):
+                raise RuntimeError(f"The process that was killed at {call} {nth} had not begun to deliver.")
             self._crashed = data, sent
         return self._crashed
 

@@ -94,7 +94,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("10b", "flipped bit in the index", NARROW, damage_faults.flipped_bit_in_index, True),
     Fault("10c", "flipped bit in a segment", CLIENT, client_faults.flipped_bit, True),
     Fault("10d", "flipped bit in an object", SERVER, damage_faults.flipped_bit_in_object),
-    Fault("10e", "flipped bit in what is settled", CLIENT, client_faults.flipped_bit_in_settled),
+    Fault("10e", "flipped bit in what is settled", CLIENT, client_faults.flipped_bit_in_settled, True),
     Fault("11", "lost index", NARROW, damage_faults.lost_index, True),
     Fault("12a", "read-only file system", SERVER, disk_faults.read_only, False, disk_faults.mount_unavailable),
     Fault("12b", "data directory that is none", SERVER, disk_faults.unusable_directory),

@@ -4,6 +4,7 @@ import random
 import shutil
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -68,7 +69,10 @@ def run_fault(
         return Line(fault, Outcome(), 0, skipped)
     begun = time.monotonic()
     with scratch() as folder:
-        outcome = fault.run(Trial(folder, random.Random(f"{seed}:{fault.id}"), whole, step))  # noqa: S311 - chance
+        try:
+            outcome = fault.run(Trial(folder, random.Random(f"{seed}:{fault.id}"), whole, step))  # noqa: S311 - chance
+        except Exception as error:  # noqa: BLE001 - a trial that breaks is a failure of its own, and costs no other
+            outcome = Outcome(problems=("".join(traceback.format_exception(error)),))
     return Line(fault, outcome, time.monotonic() - begun)
 
 

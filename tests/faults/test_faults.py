@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,16 @@ def test_a_fault_that_never_fired_and_a_lost_event_are_failures() -> None:
     assert "| 1a | kill -9 at each call | buffer, stream, store | 1 | 1 | 0 | 0 | 1 |" in document(
         [Line(fault, Outcome(1, 1, 0, 0, 1), 0)], "7", whole=True
     )
+
+
+def test_a_trial_that_breaks_costs_no_other() -> None:
+    """What goes wrong with a trial itself is a failure of its line, and the run goes on."""
+
+    def breaks(_trial: object) -> Outcome:
+        raise IndexError("nothing was settled")
+
+    line = run_fault(replace(FAULTS[0], run=breaks, unavailable=lambda: None), "1", whole=False)
+    assert "IndexError: nothing was settled" in " ".join(line.failures())
 
 
 @pytest.mark.skipif(trace.unavailable() is not None, reason=str(trace.unavailable()))
