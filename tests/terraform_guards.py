@@ -447,6 +447,27 @@ REST = (
         "Alarms should watch this stack",
     ),
     Guard(
+        "a refused token wakes nobody",
+        "monitoring/alarms.tf",
+        ' if key != "authorizer-errors"',
+        "",
+        "A refused token is an error of the authorizer, and should wake nobody.",
+    ),
+    Guard(
+        "keys that cannot be had ring",
+        "monitoring/alarms.tf",
+        'metric    = "IssuerKeysUnavailable"',
+        'metric    = "IssuerKeys"',
+        "What keeps the authorizer from judging tokens should ring.",
+    ),
+    Guard(
+        "the authorizer's metric is in the namespace that the alarm watches",
+        "ingest/authorizer.tf",
+        "POWERTOOLS_METRICS_NAMESPACE = var.name",
+        'POWERTOOLS_METRICS_NAMESPACE = "auditlake-metrics"',
+        "The authorizer should find every setting in its environment.",
+    ),
+    Guard(
         "alarms reach the topic",
         "monitoring/alarms.tf",
         "alarm_actions = [local.topic_arn]",
