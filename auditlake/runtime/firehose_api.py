@@ -22,7 +22,7 @@ TARGET_PREFIX = "Firehose_20150804."
 MAX_BATCH_BYTES = 4 * 1024 * 1024
 """Data of a PutRecordBatch (A1, documented); the other limits are in the service model."""
 NOT_DIRECT_PUT = "This operation is not permitted on KinesisStreamAsSource delivery stream type."
-"""The answer to who puts to a stream that reads a data stream (A3; the words are observed)."""
+"""The answer to who puts to a stream that reads a data stream (A6.11; the words are observed)."""
 DEFAULT_TAGS = 50
 """Tags of a ListTagsForDeliveryStream without Limit: all that a stream can have (documented in the service model)."""
 

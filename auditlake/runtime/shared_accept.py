@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from auditlake.runtime.buffer import Buffer
+from auditlake.runtime.journal_format import Put
 
 MAX_SHARED_BYTES = 8 * 1024 * 1024
 """How many bytes share one job at most, so that the first of them does not wait without end."""
@@ -19,7 +20,7 @@ MAX_SHARED_BYTES = 8 * 1024 * 1024
 
 @dataclass(frozen=True)
 class _Waiting:
-    records: Sequence[bytes]
+    records: Sequence[Put]
     accepted: "asyncio.Future[list[int]]"
 
 
@@ -34,7 +35,7 @@ class SharedAccept:
         self._waiting: deque[_Waiting] = deque()
         self._writing = False
 
-    async def accept(self, records: Sequence[bytes], limit_s: float | None = None) -> list[int]:
+    async def accept(self, records: Sequence[Put], limit_s: float | None = None) -> list[int]:
         """Return the records' sequence numbers once they are on the disk.
 
         Raises StoreError when they are not, and TimeoutError when they are not within `limit_s` seconds: then they may
