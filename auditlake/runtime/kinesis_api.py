@@ -6,7 +6,7 @@ service model that botocore ships, and of a stream whose record size nobody rais
 """
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from auditlake.errors import StoreError
@@ -16,7 +16,7 @@ from auditlake.runtime.exchange import Response
 from auditlake.runtime.journal_format import Keyed
 from auditlake.runtime.plan import MIB, KinesisStream
 from auditlake.runtime.random_pool import random_uuid
-from auditlake.runtime.shared_accept import SharedAccept
+from auditlake.runtime.shared_accept import Accept, Operation, Parameters
 
 TARGET_PREFIX = "Kinesis_20131202."
 MAX_RECORD_BYTES = MIB
@@ -26,9 +26,6 @@ MAX_REQUEST_BYTES = 10 * MIB
 SHARD_ID = "shardId-000000000000"
 """The only shard: one machine has one buffer."""
 
-Parameters = Mapping[str, Any]
-Operation = Callable[[Parameters, float | None], Awaitable[dict[str, Any]]]
-
 
 class KinesisApi:
     """Answers for the data stream that a delivery stream reads, and puts records into that one's buffer."""
@@ -37,8 +34,7 @@ class KinesisApi:
         """Serve `stream`; `clock` gives the epoch time in seconds."""
         self._stream = stream
         self._buffer = buffer
-        self._clock = clock
-        self._shared: SharedAccept | None = None
+        self._accept = Accept(buffer, clock)
         self._operations: Mapping[str, Operation] = {
             "PutRecord": self._put_record,
             "PutRecords": self._put_records,
@@ -102,17 +98,11 @@ class KinesisApi:
             raise ApiError("DryRunOperationException", "The request would have succeeded; nothing was put.")
         try:
             puts = [Keyed(record["Data"], record["PartitionKey"]) for record in records]
-            sequence = await self._accept().accept(puts, limit_s)
+            sequence = await self._accept(puts, limit_s)
         except StoreError as error:
             # Nothing was acknowledged; the producer keeps the records and tries again. The status is assumed (A6.17).
             raise ApiError("InternalFailureException", str(error), 500) from None
         return [{"SequenceNumber": sequence_number(seq), "ShardId": SHARD_ID} for seq in sequence]
-
-    def _accept(self) -> SharedAccept:
-        """Return what accepts for the running loop: requests of one loop share their syncs."""
-        if self._shared is None or not self._shared.loop.is_running():
-            self._shared = SharedAccept(self._buffer, self._clock)
-        return self._shared
 
     def _encryption(self) -> dict[str, str]:
         return {"EncryptionType": "KMS" if self._stream.key_id else "NONE"}
