@@ -468,6 +468,13 @@ REST = (
         "The authorizer should find every setting in its environment.",
     ),
     Guard(
+        "the dashboard shows how far behind a data stream is read",
+        "monitoring/dashboard.tf",
+        '"KinesisMillisBehindLatest"',
+        '"KinesisMillisBehind"',
+        "Deliver should show what comes into the data stream, and how far behind it is read.",
+    ),
+    Guard(
         "alarms reach the topic",
         "monitoring/alarms.tf",
         "alarm_actions = [local.topic_arn]",
