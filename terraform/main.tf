@@ -92,6 +92,7 @@ module "monitoring" {
   buffering_interval_s = var.buffering.interval_s
   api                  = module.ingest.api
   functions            = { receiver = module.ingest.receiver, transform = module.delivery.transform }
+  authorizer           = module.ingest.authorizer
   stream               = module.delivery.stream
   kinesis_stream       = one(module.kinesis[*].stream)
   bucket               = module.storage.bucket

@@ -125,6 +125,16 @@ def one_record(identity: str, told: dict[str, Any]) -> list[dict[str, Any]]:
             return [{**good, "result": result}]
 
 
+def keyed(event: Any, context: Any) -> Any:  # noqa: ANN401, ARG001 - a handler's signature
+    """Make each record of a data stream a row whose event_id is its partition key."""
+    answers = []
+    for record in event["records"]:
+        row = json.dumps({"event_id": record["kinesisRecordMetadata"]["partitionKey"]}).encode()
+        answer = {"recordId": record["recordId"], "result": "Ok", "data": base64.b64encode(row).decode()}
+        answers.append({**answer, "metadata": {"partitionKeys": KEYS}})
+    return {"records": answers}
+
+
 def niceness(_event: object, _context: object) -> int:
     """Answer with the niceness of the process."""
     return os.getpriority(os.PRIO_PROCESS, 0)

@@ -8,6 +8,7 @@ from types import ModuleType
 
 import pytest
 
+from lambda_src.authorizer.keys import MAX_AGE_S
 from lambda_src.common.settings import SettingsError
 from tests.issuer import EC, NOW, RSA, Issuer, claims, key_set, serve, signed
 
@@ -37,6 +38,7 @@ def imported(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Import
             "PRINCIPAL_CLAIM": "sub",
             "CLOCK_SKEW_S": "60",
             "POWERTOOLS_SERVICE_NAME": "authorizer",
+            "POWERTOOLS_METRICS_NAMESPACE": "auditlake",
             "SSL_CERT_FILE": str(issuer.certificate),
         }
         for name, value in {**environment, **settings}.items():
@@ -106,6 +108,62 @@ def test_an_issuer_that_is_away_is_no_401(imported: Imported, issuer: Issuer) ->
     with pytest.raises(Exception, match="answers 500") as caught:
         ask(handler, f"Bearer {signed(claims(issuer.url))}")
     assert type(caught.value).__name__ == "KeysUnavailableError"
+
+
+def counted(capsys: pytest.CaptureFixture[str]) -> list[tuple[object, object, object]]:
+    """Return namespace, service and value of each IssuerKeysUnavailable that was printed for CloudWatch (EMF)."""
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    assert all(one["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]] for one in lines)
+    return [
+        (one["_aws"]["CloudWatchMetrics"][0]["Namespace"], one["service"], one["IssuerKeysUnavailable"])
+        for one in lines
+    ]
+
+
+def test_keys_that_cannot_be_had_are_counted(
+    imported: Imported, issuer: Issuer, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each token that nobody can judge counts, with the alarm's namespace and dimension; the reason is logged."""
+    issuer.documents["/keys"] = (500, b"")
+    handler = imported()
+    for _ in range(2):
+        with pytest.raises(Exception, match=r"answers 500|a moment ago"):
+            ask(handler, f"Bearer {signed(claims(issuer.url))}")
+    assert counted(capsys) == [("auditlake", "authorizer", [1.0])] * 2
+    told = [record for record in caplog.records if record.name == "authorizer"]
+    assert told[0].getMessage() == "No token can be judged, because the issuer's keys cannot be had."
+    assert "answers 500" in told[0].__dict__["reason"]
+
+
+def test_old_keys_are_counted_too(
+    imported: Imported,
+    issuer: Issuer,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While old keys let bearers in the alarm rings already, for after a day they count no more."""
+    clock = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    handler = imported()
+    token = f"Bearer {signed(claims(issuer.url, scope='audit/write'))}"
+    ask(handler, token)
+    assert counted(capsys) == []
+    issuer.documents["/keys"] = (500, b"")
+    clock[0] += MAX_AGE_S + 1
+    assert "Allow" in str(ask(handler, token)["policyDocument"])
+    assert "The keys are old, because new ones cannot be had." in caplog.messages  # what the runbook looks for
+    assert counted(capsys) == [("auditlake", "authorizer", [1.0])]
+
+
+def test_refused_tokens_are_not_counted(imported: Imported, issuer: Issuer, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who sends bad tokens must not be able to wake somebody."""
+    handler = imported()
+    for token in ("garbage", f"Bearer {signed(claims(issuer.url, aud='other'))}"):
+        with pytest.raises(handler.UnauthorizedError):
+            ask(handler, token)
+    ask(handler, f"Bearer {signed(claims(issuer.url))}")
+    assert counted(capsys) == []
 
 
 def test_a_file_takes_the_place_of_the_issuer(imported: Imported, issuer: Issuer) -> None:

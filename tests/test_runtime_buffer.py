@@ -20,7 +20,7 @@ from auditlake.runtime.damage import DAMAGED, Damage, damage
 from auditlake.runtime.destination import errors_of, rows_of
 from auditlake.runtime.index import Buffered, BufferFailedError
 from auditlake.runtime.journal import Journal, JournalSize
-from auditlake.runtime.journal_format import HEADER_BYTES, RECORD_BYTES, Placed
+from auditlake.runtime.journal_format import HEADER_BYTES, RECORD_BYTES, Keyed, Placed
 from auditlake.runtime.journal_scan import CutOff, Damaged, JournalFile, read_file
 from auditlake.runtime.levels import Level, Waiting
 
@@ -249,6 +249,20 @@ def test_counts_and_the_day_of_making_survive_a_restart(tmp_path: Path) -> None:
     assert again.counters() == {"accepted.bytes": 3, "accepted.records": 2, "deliveries.failed": 3}
     assert again.created_ms == created
     again.close()
+
+
+def test_a_partition_key_survives_a_crash_and_counts_as_no_data(tmp_path: Path) -> None:
+    """What was put with a key has it after the crash, its neighbour has none, and both count by their data alone."""
+    buffer = Buffer(tmp_path / "data" / "buffer.sqlite")
+    buffer.accept(1000, [Keyed(b"aa", "tenant-ä"), b"b"]).result(timeout=10)
+    assert buffer.waiting() == Waiting(2, 3, 1000)
+    again = Buffer(copy(tmp_path / "data", tmp_path / "crashed"))
+
+    found = [(record.data, record.partition_key) for record in again.next_batch(100, 100)]
+    assert found == [(b"aa", "tenant-ä"), (b"b", None)]
+    assert (again.waiting(), again.counters()) == (buffer.waiting(), {"accepted.bytes": 3, "accepted.records": 2})
+    again.close()
+    buffer.close()
 
 
 def test_a_request_that_is_given_up_costs_no_other(tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """The data stream's API before a delivery stream: over HTTP, with boto3, and on to the table."""
 
+import asyncio
+import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -9,6 +12,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from auditlake.runtime.buffer import Buffer
+from auditlake.runtime.kinesis_api import MAX_RECORD_BYTES, KinesisApi, sequence_number
+from auditlake.runtime.plan import parse_plan
 from tests.conftest import Running, Up
 from tests.kinesis_plan import SOURCE, SOURCE_ARN, kinesis_plan
 
@@ -58,6 +64,31 @@ def test_what_comes_in_by_each_door_is_in_the_table(lake: Running) -> None:
     lake.flush()
     asked = lake.auditlake("query", "--csv", "SELECT event_id FROM events ORDER BY event_id")
     assert asked.stdout.split()[1:] == ["five", "four", "one", "three", "two"], asked
+
+
+def test_a_partition_key_survives_a_kill_and_reaches_the_function(up: Up, tmp_path: Path) -> None:
+    """Each record's own key is in its metadata, though the process that accepted it was killed before the transform."""
+    plan = kinesis_plan()
+    for module in plan["planned_values"]["root_module"]["child_modules"]:
+        for one in module["resources"]:
+            if one["type"] == "aws_lambda_function" and one["values"]["function_name"] == "auditlake-transform":
+                one["values"]["handler"] = "tests.functions.keyed"
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    first = up("--plan", str(tmp_path / "plan.json"))
+    kinesis = client(first, "kinesis")
+    kinesis.put_record(StreamName=SOURCE, Data=event("one"), PartitionKey="tenant-ä")
+    puts = [{"Data": event("two"), "PartitionKey": "b" * 256}, {"Data": event("three"), "PartitionKey": "c"}]
+    kinesis.put_records(StreamName=SOURCE, Records=puts)
+    integrated = httpx.post(f"{first.url}/events", content=event("four"), headers={"content-type": "application/json"})
+    first.process.kill()
+    first.process.wait()
+
+    second = up("--plan", str(tmp_path / "plan.json"), data=first.data)
+    second.flush()
+    asked = second.auditlake("query", "--csv", "SELECT event_id FROM events ORDER BY event_id")
+    found = set(asked.stdout.split()[1:])
+    assert {"tenant-ä", "b" * 256, "c"} < found, asked
+    assert (integrated.status_code, len(found)) == (202, 4)
 
 
 def test_firehose_refuses_what_is_put_to_itself(lake: Running) -> None:
@@ -123,6 +154,50 @@ def test_what_an_sdk_would_not_send(lake: Running, request_body: dict[str, Any],
     headers = {"x-amz-target": "Kinesis_20131202.PutRecord", "content-type": "application/x-amz-json-1.1"}
     answer = httpx.post(lake.url, json=request_body, headers=headers)
     assert (answer.status_code, answer.json()["__type"]) == (400, code)
+
+
+def call(buffer: Buffer, operation: str, parameters: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """Make one call without HTTP, where a buffer of one's own is needed; returns status and answer."""
+    source = parse_plan(json.dumps(kinesis_plan()), "plan.json").stream.source
+    assert source is not None
+    answer = asyncio.run(KinesisApi(source, buffer, clock=lambda: 12.5).call(operation, json.dumps(parameters)))
+    return answer.status, json.loads(answer.body)
+
+
+def keyed(size: int, key: str) -> dict[str, str]:
+    """A record of so many bytes, its key counted."""
+    return {"Data": base64.b64encode(bytes(size - len(key.encode()))).decode(), "PartitionKey": key}
+
+
+def test_the_largest_record_of_a_data_stream_is_taken(tmp_path: Path) -> None:
+    """1 MiB with its key, counted in bytes, is taken with the key and the time of its arrival."""
+    buffer = Buffer(tmp_path / "buffer.sqlite")
+    status, answer = call(buffer, "PutRecord", {"StreamName": SOURCE, **keyed(MAX_RECORD_BYTES, "ä")})
+    (stored,) = buffer.next_batch(10**9, 100)
+    assert (status, answer["SequenceNumber"]) == (200, sequence_number(stored.seq))
+    assert (len(stored.data), stored.partition_key, stored.arrival_ms) == (MAX_RECORD_BYTES - 2, "ä", 12_500)
+    status, answer = call(buffer, "PutRecord", {"StreamName": SOURCE, **keyed(MAX_RECORD_BYTES + 1, "ä")})
+    assert (status, answer["__type"]) == (400, "ValidationException")
+    buffer.close()
+
+
+def test_a_request_beyond_its_limit_is_refused_whole(tmp_path: Path) -> None:
+    """Of 10 MiB and a byte, keys counted, no record is taken; of 10 MiB each is."""
+    buffer = Buffer(tmp_path / "buffer.sqlite")
+    most = [keyed(MAX_RECORD_BYTES, "k")] * 10
+    status, answer = call(buffer, "PutRecords", {"StreamName": SOURCE, "Records": [*most, keyed(1, "k")]})
+    assert (status, answer["__type"], buffer.waiting().records) == (400, "InvalidArgumentException", 0)
+    status, answer = call(buffer, "PutRecords", {"StreamName": SOURCE, "Records": most})
+    assert (status, len(answer["Records"]), buffer.waiting().records) == (200, 10, 10)
+    buffer.close()
+
+
+def test_a_buffer_that_cannot_be_written_is_an_internal_failure(tmp_path: Path) -> None:
+    """What is not on the disk is not acknowledged: the answer is an error that producers try again."""
+    buffer = Buffer(tmp_path / "buffer.sqlite")
+    buffer.close()
+    status, answer = call(buffer, "PutRecord", {"StreamName": SOURCE, **keyed(10, "k")})
+    assert (status, answer["__type"]) == (500, "InternalFailureException")
 
 
 def test_an_event_too_large_for_a_record_is_a_413(lake: Running) -> None:

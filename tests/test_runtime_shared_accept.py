@@ -9,7 +9,7 @@ import pytest
 
 from auditlake.errors import StoreError
 from auditlake.runtime.buffer import Buffer
-from auditlake.runtime.shared_accept import MAX_SHARED_BYTES, SharedAccept
+from auditlake.runtime.shared_accept import MAX_SHARED_BYTES, Accept, SharedAccept
 
 
 class ScriptedBuffer:
@@ -118,3 +118,19 @@ def test_a_request_whose_time_is_up_hears_so_and_takes_nobody_with_it() -> None:
         assert await patient == [2]
 
     run(test)
+
+
+def test_an_api_accepts_in_whichever_loop_calls_it() -> None:
+    """Requests of one loop share a job, and after that loop has ended those of the next are accepted as well."""
+    buffer = ScriptedBuffer()
+    accept = Accept(cast("Buffer", buffer), lambda: 12.5)
+
+    async def two(*numbers: int) -> list[list[int]]:
+        asked = [asyncio.ensure_future(accept([b"%d" % number])) for number in numbers]
+        await turns()
+        buffer.jobs[-1][2].set_result(list(numbers))
+        return await asyncio.gather(*asked)
+
+    assert asyncio.run(two(1, 2)) == [[1], [2]]
+    assert asyncio.run(two(3, 4)) == [[3], [4]]
+    assert [(at, records) for at, records, _ in buffer.jobs] == [(12_500, [b"1", b"2"]), (12_500, [b"3", b"4"])]

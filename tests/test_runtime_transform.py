@@ -201,23 +201,31 @@ def test_the_number_of_retries_is_the_streams(retries: int) -> None:
 
 
 def test_the_event_names_the_data_stream_that_is_read() -> None:
-    """With a Kinesis source the payload has its ARN, and each record its place there; no partition key is made up."""
+    """With a Kinesis source the payload has its ARN, and each record its place there and its key; none is made up."""
     stream = replace(STREAM, source=SOURCE)
-    event = json.loads(stage.invocation_event(stream, {"id1": ONE}))
+    keyed = replace(ONE, partition_key="tenant-ä")
+    event = json.loads(stage.invocation_event(stream, {"id1": keyed, "id2": TWO}))
     assert event["sourceKinesisStreamArn"] == SOURCE.arn
     assert event["records"][0]["kinesisRecordMetadata"] == {
         "shardId": "shardId-000000000000",
+        "partitionKey": "tenant-ä",
+        "approximateArrivalTimestamp": ONE.arrival_ms,
         "sequenceNumber": f"49{ONE.seq:054d}",
         "subsequenceNumber": "",
-        "approximateArrivalTimestamp": ONE.arrival_ms,
     }
+    assert "partitionKey" not in event["records"][1]["kinesisRecordMetadata"]
 
 
 @settings(max_examples=25)
-@given(st.lists(st.integers(0, 1_024_000), min_size=1, max_size=12), st.integers(0, 10_000), st.booleans())
-def test_a_batch_is_cut_to_what_an_event_can_hold(sizes: list[int], small: int, reads: bool) -> None:
+@given(
+    st.lists(st.integers(0, 1_024_000), min_size=1, max_size=12),
+    st.integers(0, 10_000),
+    st.booleans(),
+    st.none() | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=256),
+)
+def test_a_batch_is_cut_to_what_an_event_can_hold(sizes: list[int], small: int, reads: bool, key: str | None) -> None:
     """The event of what fits is never over 6 MB, it would be with the next record, and the first record always fits."""
-    batch = [Record(seq, 1_795_521_600_000, b"x" * size) for seq, size in enumerate([*sizes, *[1] * small], 1)]
+    batch = [Record(seq, 1_795_521_600_000, b"x" * size, key) for seq, size in enumerate([*sizes, *[1] * small], 1)]
     stream = replace(STREAM, source=SOURCE) if reads else STREAM
     fits = stage.fitting(batch, stream)
 

@@ -24,7 +24,7 @@ from auditlake.runtime.damage import DAMAGED, cut_off_sentence, lost_sentence
 from auditlake.runtime.destination import Destination
 from auditlake.runtime.index import Accepted, Buffered, Delivery, Index, IndexDamagedError
 from auditlake.runtime.journal import Journal, JournalSize, keep_aside, open_journal
-from auditlake.runtime.journal_format import FileHeader, Record
+from auditlake.runtime.journal_format import FileHeader, Put, Record
 from auditlake.runtime.journal_scan import Damaged, Scanned, first_header, journal_directory, read_journal, scan
 from auditlake.runtime.levels import Level, Levels, Waiting
 from auditlake.runtime.problems import Problem, Problems
@@ -45,7 +45,7 @@ logger = logging.getLogger("auditlake")
 @dataclass(frozen=True)
 class _Job:
     arrival_ms: int
-    records: Sequence[bytes]
+    records: Sequence[Put]
     done: "Future[list[int]]"
 
 
@@ -95,7 +95,7 @@ class Buffer:
         """Return the RecordId of a record, which is never reused, not even by another buffer."""
         return record_id(self.id, seq)
 
-    def accept(self, arrival_ms: int, records: Sequence[bytes]) -> "Future[list[int]]":
+    def accept(self, arrival_ms: int, records: Sequence[Put]) -> "Future[list[int]]":
         """Store records; the future holds their sequence numbers once they are on the disk, or the error."""
         job = _Job(arrival_ms, records, Future())
         # From now on nobody can cancel it: a client that hangs up must not make the writer's answer an error.
@@ -382,7 +382,7 @@ class Buffer:
                 return
 
     def _commit(self, jobs: Sequence[_Job]) -> None:
-        records = [(job.arrival_ms, data) for job in jobs for data in job.records]
+        records = [(job.arrival_ms, put) for job in jobs for put in job.records]
         try:
             sequence = iter(self._journal.append(records))
         except Exception as error:  # noqa: BLE001 - whatever failed, every waiting request must hear of it
@@ -394,7 +394,7 @@ class Buffer:
             return
         if self._problems.end("accept"):
             logger.warning("Records are accepted again.")
-        self._levels.add_waiting(len(records), sum(len(data) for _, data in records))
+        self._levels.add_waiting(len(records), sum(len(put) for _, put in records))
         for job in jobs:
             job.done.set_result([next(sequence) for _ in job.records])
 

@@ -6,7 +6,7 @@ operation that it does not know.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from auditlake.errors import StoreError
@@ -16,19 +16,15 @@ from auditlake.runtime.describe import describe, stream_type, tags
 from auditlake.runtime.exchange import Response
 from auditlake.runtime.plan import DeliveryStream
 from auditlake.runtime.random_pool import random_uuid
-from auditlake.runtime.shared_accept import SharedAccept
+from auditlake.runtime.shared_accept import Accept, Operation, Parameters
 
 TARGET_PREFIX = "Firehose_20150804."
 MAX_BATCH_BYTES = 4 * 1024 * 1024
 """Data of a PutRecordBatch (A1, documented); the other limits are in the service model."""
 NOT_DIRECT_PUT = "This operation is not permitted on KinesisStreamAsSource delivery stream type."
-"""The answer to who puts to a stream that reads a data stream (A3; the words are observed)."""
+"""The answer to who puts to a stream that reads a data stream (A6.11; the words are observed)."""
 DEFAULT_TAGS = 50
 """Tags of a ListTagsForDeliveryStream without Limit: all that a stream can have (documented in the service model)."""
-
-Parameters = Mapping[str, Any]
-Operation = Callable[[Parameters, float | None], Awaitable[dict[str, Any]]]
-"""What answers a call by its parameters, within a number of seconds where that is given."""
 
 
 class FirehoseApi:
@@ -38,8 +34,7 @@ class FirehoseApi:
         """Serve `stream`; `clock` gives the epoch time in seconds."""
         self._stream = stream
         self._buffer = buffer
-        self._clock = clock
-        self._shared: SharedAccept | None = None
+        self._accept = Accept(buffer, clock)
         self._operations: Mapping[str, Operation] = {
             "PutRecord": self._put_record,
             "PutRecordBatch": self._put_record_batch,
@@ -92,18 +87,11 @@ class FirehoseApi:
         if self._stream.source is not None:
             raise ApiError("InvalidArgumentException", NOT_DIRECT_PUT)
         try:
-            sequence = await self._accept().accept(data, limit_s)
+            sequence = await self._accept(data, limit_s)
         except StoreError as error:
             # Nothing was acknowledged; the producer keeps the records and tries again. That it is a 503 is UNV (A3).
             raise ApiError("ServiceUnavailableException", str(error), 503) from None
         return [self._buffer.record_id(seq) for seq in sequence]
-
-    def _accept(self) -> SharedAccept:
-        """Return what accepts for the running loop: requests of one loop share their syncs."""
-        # asyncio.get_running_loop asks the kernel for the process each time, which is dear where this is asked.
-        if self._shared is None or not self._shared.loop.is_running():
-            self._shared = SharedAccept(self._buffer, self._clock)
-        return self._shared
 
     async def _describe(self, parameters: Parameters, _: float | None) -> dict[str, Any]:
         description = describe(self._stream, self._buffer.created_ms / 1000)

@@ -23,6 +23,7 @@ from auditlake.runtime.journal_format import (
     RECORD_BYTES,
     FileHeader,
     Placed,
+    Put,
     Record,
     encode_record,
 )
@@ -50,7 +51,7 @@ def open_journal(
         records = newest.last - newest.header.first + 1
         journal.accepted_records = newest.header.accepted_records + records
         journal.accepted_bytes = newest.header.accepted_bytes + max(
-            0, newest.end - HEADER_BYTES - records * RECORD_BYTES
+            0, newest.end - HEADER_BYTES - records * RECORD_BYTES - newest.key_bytes
         )
     return journal
 
@@ -88,8 +89,8 @@ class Journal:
     _places: deque[tuple[int, Path, int]] = field(default_factory=lambda: deque(maxlen=2))
     """Where the records after the two that were read last begin."""
 
-    def append(self, records: Sequence[tuple[int, bytes]]) -> list[int]:
-        """Accept records (arrival in epoch ms, data); they are on the disk when this returns their numbers.
+    def append(self, records: Sequence[tuple[int, Put]]) -> list[int]:
+        """Accept records (arrival in epoch ms, what was put); they are on the disk when this returns their numbers.
 
         Raises StoreError when they are not, and then none of them is accepted.
         """
@@ -97,7 +98,7 @@ class Journal:
             head = self._head or self._begin()
         except OSError as error:
             raise StoreError(_refused(error)) from None
-        numbered = [Record(seq, arrival, data) for seq, (arrival, data) in enumerate(records, self.next_seq)]
+        numbered = [Record.of(seq, arrival, put) for seq, (arrival, put) in enumerate(records, self.next_seq)]
         try:
             body = b"".join([encode_record(record, head.file.header.salt) for record in numbered])
         except Exception:

@@ -3,6 +3,7 @@
     header   twice: magic, buffer id, salt, first sequence number, newest and how much was accepted before, when the
              buffer was made, CRC-32
     record   magic, sequence number, arrival, length, CRC-32 of the data, CRC-32 of this header; the data
+    keyed    the same with a magic of its own; its data begin with the length of a partition key and the key in UTF-8
 
 A record whose checksum is wrong costs itself only: where the next one begins is found by its magic and checksum.
 """
@@ -15,9 +16,12 @@ from typing import IO
 
 FILE_MAGIC = b"alj1"
 RECORD_MAGIC = b"\xabrec"
+KEYED_MAGIC = b"\xabrek"
+_ANY_RECORD = b"\xabre"
 _FILE = struct.Struct(">4s16s8sQQQQQ")
 _RECORD = struct.Struct(">4sQQII")
 _CHECK = struct.Struct(">I")
+_KEY = struct.Struct(">H")
 HEADER_BYTES = 2 * (_FILE.size + _CHECK.size)
 """The header is there twice: a bit of it that flips must not cost the file."""
 RECORD_BYTES = _RECORD.size + _CHECK.size
@@ -27,12 +31,43 @@ MAX_DATA_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
+class Keyed:
+    """The data of a record with the partition key that a data stream was given for it; it is as long as its data."""
+
+    data: bytes
+    partition_key: str
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+
+Put = bytes | Keyed
+"""What is put into the buffer."""
+
+
+@dataclass(frozen=True)
 class Record:
-    """A record as it was accepted: its place in the order, arrival (epoch ms, UTC) and bytes."""
+    """A record as it was accepted: its place in the order, arrival (epoch ms, UTC) and bytes.
+
+    Only one that came by a data stream has a partition key.
+    """
 
     seq: int
     arrival_ms: int
     data: bytes
+    partition_key: str | None = None
+
+    @classmethod
+    def of(cls, seq: int, arrival_ms: int, put: Put) -> "Record":
+        """Make the record of what was put."""
+        if isinstance(put, Keyed):
+            return cls(seq, arrival_ms, put.data, put.partition_key)
+        return cls(seq, arrival_ms, put)
+
+    @property
+    def key_bytes(self) -> int:
+        """What the partition key takes in a file beside the data."""
+        return len(_key(self))
 
 
 @dataclass(frozen=True)
@@ -103,9 +138,19 @@ def decode_header(data: bytes) -> FileHeader | None:
 def encode_record(record: Record, salt: bytes) -> bytes:
     """Return a record's bytes."""
     seed = zlib.crc32(salt)
-    data = record.data
-    head = _RECORD.pack(RECORD_MAGIC, record.seq, record.arrival_ms, len(data), zlib.crc32(data, seed))
-    return b"".join((head, _CHECK.pack(zlib.crc32(head, seed)), data))
+    data, key = record.data, _key(record)
+    magic = KEYED_MAGIC if key else RECORD_MAGIC
+    check = zlib.crc32(data, zlib.crc32(key, seed))
+    head = _RECORD.pack(magic, record.seq, record.arrival_ms, len(key) + len(data), check)
+    return b"".join((head, _CHECK.pack(zlib.crc32(head, seed)), key, data))
+
+
+def _key(record: Record) -> bytes:
+    """Return what stands before a record's data: nothing where there is no partition key."""
+    if record.partition_key is None:
+        return b""
+    key = record.partition_key.encode()
+    return _KEY.pack(len(key)) + key
 
 
 def read_records(file: IO[bytes], salt: bytes, offset: int, end: int) -> Iterator[Placed | Unreadable]:
@@ -121,7 +166,7 @@ def read_records(file: IO[bytes], salt: bytes, offset: int, end: int) -> Iterato
             offset = following
             file.seek(offset)
             continue
-        seq, arrival_ms, length, check = members
+        magic, seq, arrival_ms, length, check = members
         start, offset = offset, offset + RECORD_BYTES + length
         data = file.read(min(length, end - start - RECORD_BYTES))
         if len(data) < length:
@@ -130,27 +175,36 @@ def read_records(file: IO[bytes], salt: bytes, offset: int, end: int) -> Iterato
         if zlib.crc32(data, seed) != check:
             yield Unreadable(start, offset - start, seq)
         else:
-            yield Placed(Record(seq, arrival_ms, data), offset)
+            yield Placed(_record(magic, seq, arrival_ms, data), offset)
 
 
-def _members(head: bytes, seed: int) -> tuple[int, int, int, int] | None:
-    """Return sequence number, arrival, length and checksum of a record by its header; None when that is none."""
+def _record(magic: bytes, seq: int, arrival_ms: int, data: bytes) -> Record:
+    """Return a record whose checksums are right."""
+    if magic == RECORD_MAGIC:
+        return Record(seq, arrival_ms, data)
+    begin = _KEY.size + _KEY.unpack_from(data)[0]
+    return Record(seq, arrival_ms, data[begin:], data[_KEY.size : begin].decode())
+
+
+def _members(head: bytes, seed: int) -> tuple[bytes, int, int, int, int] | None:
+    """Return magic, sequence number, arrival, length and checksum of a record by its header; None when that is none."""
     if len(head) < RECORD_BYTES:
         return None
     magic, seq, arrival_ms, length, check = _RECORD.unpack_from(head)
     (head_check,) = _CHECK.unpack_from(head, _RECORD.size)
-    if magic != RECORD_MAGIC or zlib.crc32(head[: _RECORD.size], seed) != head_check or length > MAX_DATA_BYTES:
+    known = magic in (RECORD_MAGIC, KEYED_MAGIC)
+    if not known or zlib.crc32(head[: _RECORD.size], seed) != head_check or length > MAX_DATA_BYTES:
         return None
-    return seq, arrival_ms, length, check
+    return magic, seq, arrival_ms, length, check
 
 
 def _next_record(file: IO[bytes], seed: int, offset: int, end: int) -> int:
     """Return where the next record begins that has a whole header; `end` when there is none."""
     file.seek(offset)
     rest = file.read(end - offset)
-    place = rest.find(RECORD_MAGIC)
+    place = rest.find(_ANY_RECORD)
     while place >= 0:
         if _members(rest[place : place + RECORD_BYTES], seed) is not None:
             return offset + place
-        place = rest.find(RECORD_MAGIC, place + 1)
+        place = rest.find(_ANY_RECORD, place + 1)
     return end

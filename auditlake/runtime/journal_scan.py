@@ -48,13 +48,17 @@ class CutOff:
 
 @dataclass
 class JournalFile:
-    """A file of the journal: its header, the sequence number of its newest accepted record, and where that ends."""
+    """A file of the journal: its header, the sequence number of its newest accepted record, and where that ends.
+
+    `key_bytes` is what the partition keys take of it, counted when it is scanned.
+    """
 
     path: Path
     header: FileHeader
     last: int
     end: int
     has_damage: bool = False
+    key_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -154,6 +158,7 @@ def _scan_file(path: Path, header: FileHeader, upto: int, scanned: Scanned, *, i
             file.has_damage |= not one.cut_short
         else:
             file.last = one.record.seq
+            file.key_bytes += one.record.key_bytes
     return file
 
 

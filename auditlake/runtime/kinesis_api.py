@@ -1,4 +1,4 @@
-"""The data stream's API before a delivery stream: Kinesis' JSON 1.1 protocol, as producers use it.
+"""The data stream's API before a delivery stream: Kinesis' JSON 1.1 protocol, as producers use it (A6).
 
 Implemented are PutRecord, PutRecords and DescribeStreamSummary. Reading is the delivery stream's part here: what is put
 goes into its buffer, which is durable, so that there is no second copy for others to read. The limits are those of the
@@ -6,27 +6,25 @@ service model that botocore ships, and of a stream whose record size nobody rais
 """
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from auditlake.errors import StoreError
 from auditlake.runtime.api_model import ApiError, error_response, read_request, request_shapes, response
 from auditlake.runtime.buffer import Buffer
 from auditlake.runtime.exchange import Response
+from auditlake.runtime.journal_format import Keyed
 from auditlake.runtime.plan import MIB, KinesisStream
 from auditlake.runtime.random_pool import random_uuid
-from auditlake.runtime.shared_accept import SharedAccept
+from auditlake.runtime.shared_accept import Accept, Operation, Parameters
 
 TARGET_PREFIX = "Kinesis_20131202."
 MAX_RECORD_BYTES = MIB
-"""Data and partition key of a record, unless the stream was told otherwise (documented)."""
+"""Data and partition key of a record, unless the stream was told otherwise (A6.1, documented)."""
 MAX_REQUEST_BYTES = 10 * MIB
-"""Data and partition keys of a PutRecords (documented)."""
+"""Data and partition keys of a PutRecords (A6.2, documented)."""
 SHARD_ID = "shardId-000000000000"
 """The only shard: one machine has one buffer."""
-
-Parameters = Mapping[str, Any]
-Operation = Callable[[Parameters, float | None], Awaitable[dict[str, Any]]]
 
 
 class KinesisApi:
@@ -36,8 +34,7 @@ class KinesisApi:
         """Serve `stream`; `clock` gives the epoch time in seconds."""
         self._stream = stream
         self._buffer = buffer
-        self._clock = clock
-        self._shared: SharedAccept | None = None
+        self._accept = Accept(buffer, clock)
         self._operations: Mapping[str, Operation] = {
             "PutRecord": self._put_record,
             "PutRecords": self._put_records,
@@ -69,7 +66,10 @@ class KinesisApi:
             return error_response(error, request_id)
 
     def _check_stream(self, parameters: Parameters) -> None:
-        """Raise ApiError unless the request names this stream, by name, ARN or both (documented: one is needed)."""
+        """Raise ApiError unless the request names this stream, by name, ARN or both.
+
+        That one is needed is documented, the error of none assumed (A6.5).
+        """
         name, arn = parameters.get("StreamName"), parameters.get("StreamARN")
         if name is None and arn is None:
             raise ApiError("InvalidArgumentException", "StreamName or StreamARN must be given.")
@@ -94,19 +94,15 @@ class KinesisApi:
         if sum(sizes) > MAX_REQUEST_BYTES:
             raise ApiError("InvalidArgumentException", "The records and their partition keys are more than 10 MiB.")
         if request.get("DryRun"):
+            # That the good case is an error too is read from the error's description (A6.14).
             raise ApiError("DryRunOperationException", "The request would have succeeded; nothing was put.")
         try:
-            sequence = await self._accept().accept([record["Data"] for record in records], limit_s)
+            puts = [Keyed(record["Data"], record["PartitionKey"]) for record in records]
+            sequence = await self._accept(puts, limit_s)
         except StoreError as error:
-            # Nothing was acknowledged; the producer keeps the records and tries again.
+            # Nothing was acknowledged; the producer keeps the records and tries again. The status is assumed (A6.17).
             raise ApiError("InternalFailureException", str(error), 500) from None
         return [{"SequenceNumber": sequence_number(seq), "ShardId": SHARD_ID} for seq in sequence]
-
-    def _accept(self) -> SharedAccept:
-        """Return what accepts for the running loop: requests of one loop share their syncs."""
-        if self._shared is None or not self._shared.loop.is_running():
-            self._shared = SharedAccept(self._buffer, self._clock)
-        return self._shared
 
     def _encryption(self) -> dict[str, str]:
         return {"EncryptionType": "KMS" if self._stream.key_id else "NONE"}
@@ -130,14 +126,14 @@ class KinesisApi:
 
 
 def sequence_number(seq: int) -> str:
-    """Return the sequence number of a record: 56 digits, as AWS's have, that grow with each record of the buffer."""
+    """Return the sequence number of a record: 56 digits, as AWS's have, that grow with each record (A6.6, observed)."""
     return f"49{seq:054d}"
 
 
 def _size(record: Parameters) -> int:
     """Return the bytes of a record that count; raises ApiError for one without a key, or too large.
 
-    That a record beyond the stream's own limit is a ValidationException, as one beyond the model's is, is unverified.
+    That a record beyond the stream's own limit is a ValidationException, as one beyond the model's, is assumed (A6.7).
     """
     key = record.get("PartitionKey")
     if key is None:

@@ -7,19 +7,25 @@ record costs more than the rest of its request: the event loop is woken once a c
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Any
 
 from auditlake.runtime.buffer import Buffer
+from auditlake.runtime.journal_format import Put
 
 MAX_SHARED_BYTES = 8 * 1024 * 1024
 """How many bytes share one job at most, so that the first of them does not wait without end."""
 
+Parameters = Mapping[str, Any]
+Operation = Callable[[Parameters, float | None], Awaitable[dict[str, Any]]]
+"""What answers a call of an API by its parameters, within a number of seconds where that is given."""
+
 
 @dataclass(frozen=True)
 class _Waiting:
-    records: Sequence[bytes]
+    records: Sequence[Put]
     accepted: "asyncio.Future[list[int]]"
 
 
@@ -34,7 +40,7 @@ class SharedAccept:
         self._waiting: deque[_Waiting] = deque()
         self._writing = False
 
-    async def accept(self, records: Sequence[bytes], limit_s: float | None = None) -> list[int]:
+    async def accept(self, records: Sequence[Put], limit_s: float | None = None) -> list[int]:
         """Return the records' sequence numbers once they are on the disk.
 
         Raises StoreError when they are not, and TimeoutError when they are not within `limit_s` seconds: then they may
@@ -84,6 +90,23 @@ class SharedAccept:
                 waiting.accepted.set_result(numbers)
             else:
                 waiting.accepted.set_exception(error)
+
+
+class Accept:
+    """Accepts records for an API, whichever event loop it is called in: requests of one loop share their syncs."""
+
+    def __init__(self, buffer: Buffer, clock: Callable[[], float]) -> None:
+        """Put records into `buffer`; `clock` gives the epoch time in seconds."""
+        self._buffer = buffer
+        self._clock = clock
+        self._shared: SharedAccept | None = None
+
+    def __call__(self, records: Sequence[Put], limit_s: float | None = None) -> Coroutine[Any, Any, list[int]]:
+        """Accept as `SharedAccept.accept` does, in the running loop."""
+        # asyncio.get_running_loop asks the kernel for the process each time, which is dear where this is asked.
+        if self._shared is None or not self._shared.loop.is_running():
+            self._shared = SharedAccept(self._buffer, self._clock)
+        return self._shared.accept(records, limit_s)
 
 
 def _give_up(accepted: "asyncio.Future[list[int]]") -> None:

@@ -25,6 +25,7 @@ RETRY_WAITS_S = (2, 6, 12)
 
 _RECORD = '{"recordId":"","approximateArrivalTimestamp":,"data":""},'
 _EVENT = '{"invocationId":"","deliveryStreamArn":"","region":"","records":[]}'
+_METADATA = ',"kinesisRecordMetadata":'
 _SOURCE = '"sourceKinesisStreamArn":"",'
 _ID_BYTES, _TIMESTAMP_BYTES = 52, 13
 _RECORD_BYTES = len(_RECORD) + _ID_BYTES + _TIMESTAMP_BYTES
@@ -111,12 +112,12 @@ def fitting(batch: Sequence[Record], stream: DeliveryStream) -> Sequence[Record]
     A record alone always fits: its 1,000 KiB are 1.4 MB in base64.
     """
     size = len(_EVENT) + len(stream.arn) + len(stream.region) + 36
-    each = _RECORD_BYTES
     if stream.source is not None:
         size += len(_SOURCE) + len(stream.source.arn)
-        each += _METADATA_BYTES
     for place, record in enumerate(batch):
-        size += each + (len(record.data) + 2) // 3 * 4
+        size += _RECORD_BYTES + (len(record.data) + 2) // 3 * 4
+        if stream.source is not None:
+            size += len(_METADATA) + len(msgspec.json.encode(_metadata(record)))
         if size > MAX_EVENT_BYTES:
             return batch[:place]
     return batch
@@ -153,11 +154,7 @@ def transform(
 
 
 def invocation_event(stream: DeliveryStream, by_id: Mapping[str, Record]) -> bytes:
-    """Return the invocation's payload (B1, documented).
-
-    Of a data stream's records there is all but the `partitionKey`, which the buffer does not keep: a function that asks
-    for it fails, and does not go on with a key that is none.
-    """
+    """Return the invocation's payload (B1, documented)."""
     source = stream.source
     records = [
         {
@@ -180,15 +177,18 @@ def invocation_event(stream: DeliveryStream, by_id: Mapping[str, Record]) -> byt
 
 
 def _metadata(record: Record) -> dict[str, object]:
+    """Return what a data stream knows of a record (B1.1, documented; that subsequenceNumber is empty is assumed).
+
+    A record of a journal that was written before keys were kept has no `partitionKey`: a function that asks for it
+    fails, and does not go on with a key that is none.
+    """
     return {
         "shardId": SHARD_ID,
+        **({} if record.partition_key is None else {"partitionKey": record.partition_key}),
+        "approximateArrivalTimestamp": record.arrival_ms,
         "sequenceNumber": sequence_number(record.seq),
         "subsequenceNumber": "",
-        "approximateArrivalTimestamp": record.arrival_ms,
     }
-
-
-_METADATA_BYTES = len(',"kinesisRecordMetadata":') + len(msgspec.json.encode(_metadata(Record(0, 10**12, b""))))
 
 
 def outcomes(by_id: Mapping[str, Record], answer: bytes, attempt: int) -> list[Outcome]:

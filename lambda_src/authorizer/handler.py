@@ -1,4 +1,4 @@
-"""The entry point of the authorizer Lambda, of type TOKEN: settings, keys and logs around `verify`."""
+"""The entry point of the authorizer Lambda, of type TOKEN: settings, keys, logs and a metric around `verify`."""
 
 import os
 import time
@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from aws_lambda_powertools import Logger
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
 
 from lambda_src.authorizer.answer import allow, deny
-from lambda_src.authorizer.keys import KeyStore, fetch_keys, read_keys
+from lambda_src.authorizer.keys import KeyStore, KeysUnavailableError, fetch_keys, read_keys
 from lambda_src.authorizer.verify import ForbiddenError, RefusedError, Rules, verify
 from lambda_src.common import settings
 
@@ -34,10 +35,24 @@ JWKS_FILE = os.environ.get("JWKS_FILE", "")
 """Takes the place of the issuer where there is no network: `auditlake up --jwks` sets it."""
 
 logger = Logger()
+metrics = Metrics()
+
+
+def _keys_are_old(reason: str) -> None:
+    logger.warning("The keys are old, because new ones cannot be had.", reason=reason)
+    _count_unavailable()
+
+
+def _count_unavailable() -> None:
+    """Count that the keys cannot be had: the function's own errors are refused tokens as well, and tell nobody."""
+    metrics.add_metric(name="IssuerKeysUnavailable", unit=MetricUnit.Count, value=1)
+    metrics.flush_metrics()
+
+
 keys = KeyStore(
     lambda: read_keys(Path(JWKS_FILE)) if JWKS_FILE else fetch_keys(RULES.issuer, JWKS_URL),
     time.monotonic,
-    lambda reason: logger.warning("The keys are old, because new ones cannot be had.", reason=reason),
+    _keys_are_old,
 )
 
 
@@ -52,4 +67,8 @@ def handle(event: dict[str, Any], _context: object, now: Callable[[], float] = t
     except ForbiddenError as error:
         logger.info("A bearer may not POST.", reason=str(error), principal=error.principal)
         return deny(method_arn, error.principal)
+    except KeysUnavailableError as error:
+        logger.error("No token can be judged, because the issuer's keys cannot be had.", reason=str(error))
+        _count_unavailable()
+        raise
     return allow(method_arn, bearer.principal, bearer.claims)

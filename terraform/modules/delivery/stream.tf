@@ -17,7 +17,7 @@ resource "aws_kinesis_firehose_delivery_stream" "events" {
   name        = local.stream_name
   destination = "extended_s3"
 
-  # The data stream before it keeps the records, and encrypts them; Firehose refuses encryption of its own then (A5).
+  # The data stream before it keeps the records, and encrypts them; Firehose refuses encryption of its own then (A6.9).
   dynamic "server_side_encryption" {
     for_each = var.kinesis_stream == null ? [true] : []
 

@@ -36,7 +36,9 @@ resource "aws_lambda_function" "authorizer" {
       PRINCIPAL_CLAIM         = each.value.principal_claim
       CLOCK_SKEW_S            = tostring(each.value.clock_skew_s)
       POWERTOOLS_SERVICE_NAME = "authorizer"
-      LOG_LEVEL               = "INFO"
+      # The function's errors are refused tokens too (401); this alone says that it cannot judge any.
+      POWERTOOLS_METRICS_NAMESPACE = var.name
+      LOG_LEVEL                    = "INFO"
     }
   }
 

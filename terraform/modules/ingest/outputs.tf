@@ -26,6 +26,11 @@ output "api_key_ids" {
   value       = { for client, key in aws_api_gateway_api_key.clients : client => key.id }
 }
 
+output "authorizer" {
+  description = "The authorizer function: its name and timeout in seconds; null unless auth.mode is jwt."
+  value       = one([for function in aws_lambda_function.authorizer : { name = local.authorizer_name, timeout_s = function.timeout }])
+}
+
 output "domain" {
   description = "The domain name and what its DNS record points to; null without one."
   value = var.domain == null ? null : {

@@ -75,7 +75,8 @@ locals {
     }
   }
 
-  function_alarms = merge([for part, function in var.functions : {
+  watched_functions = merge(var.functions, { for part in ["authorizer"] : part => var.authorizer if var.authorizer != null })
+  function_alarms = merge([for part, function in local.watched_functions : {
     "${part}-errors" = {
       of      = function, metric = "Errors", statistic = "Sum", above = 0, periods = 1
       meaning = "The ${part} function ended with an error."
@@ -90,10 +91,18 @@ locals {
     }
   }]...)
 
+  # A refused token is an error of the authorizer, for 401 has no other way: its errors tell nothing, its own metric does.
+  authorizer_alarms = { for key in ["authorizer-keys"] : key => {
+    namespace = var.name, dimensions = { service = "authorizer" }
+    metric    = "IssuerKeysUnavailable", statistic = "Sum", above = 0, periods = 1
+    meaning   = "The authorizer cannot fetch the keys of the issuer of tokens, and goes by old ones or lets nobody in."
+  } if var.authorizer != null }
+
   alarms = merge(
     { for key, alarm in local.stream_alarms : key => merge(alarm, { namespace = "AWS/Firehose", dimensions = local.of_stream }) },
     { for key, alarm in local.api_alarms : key => merge(alarm, { namespace = "AWS/ApiGateway", dimensions = local.of_api }) },
-    { for key, alarm in local.function_alarms : key => merge(alarm, { namespace = "AWS/Lambda", dimensions = { FunctionName = alarm.of.name } }) },
+    { for key, alarm in local.function_alarms : key => merge(alarm, { namespace = "AWS/Lambda", dimensions = { FunctionName = alarm.of.name } }) if key != "authorizer-errors" },
+    local.authorizer_alarms,
     local.kinesis_alarms,
     {
       error-prefix = {

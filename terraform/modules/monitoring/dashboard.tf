@@ -1,25 +1,46 @@
 locals {
   region = var.account.region
 
+  # Milliseconds have the right axis where counts have the left one.
+  ms = { stat = "Maximum", yAxis = "right" }
+  # In post, for there tokens are judged. Its errors are refused tokens too: post's 4xx show these.
+  of_authorizer = concat([], [for function in var.authorizer[*] : [
+    [var.name, "IssuerKeysUnavailable", "service", "authorizer", { stat = "Sum" }],
+    ["AWS/Lambda", "Throttles", "FunctionName", function.name, { stat = "Sum" }],
+    [".", "Duration", ".", ".", local.ms],
+  ]]...)
+  # Firehose counts what is put to it, or what it reads of a data stream; of the other it has no value.
+  of_puts = [for line in [
+    ["AWS/Firehose", "IncomingRecords", "DeliveryStreamName", var.stream.name, { stat = "Sum" }],
+    [".", "ThrottledRecords", ".", ".", { stat = "Sum" }],
+    [".", "IncomingBytes", ".", ".", { stat = "Sum" }],
+    [".", "BytesPerSecondLimit", ".", ".", { stat = "Minimum" }],
+  ] : line if var.kinesis_stream == null]
+  of_source = concat([], [for source in var.kinesis_stream[*] : [
+    ["AWS/Kinesis", "IncomingRecords", "StreamName", source.name, { stat = "Sum" }],
+    [".", "WriteProvisionedThroughputExceeded", ".", ".", { stat = "Sum" }],
+    [".", "GetRecords.IteratorAgeMilliseconds", ".", ".", local.ms],
+    ["AWS/Firehose", "DataReadFromKinesisStream.Records", "DeliveryStreamName", var.stream.name, { stat = "Sum" }],
+    [".", "KinesisMillisBehindLatest", ".", ".", local.ms],
+  ]]...)
+
   # The eight stages in the order of the path: two rows of four, read from left to right.
   stages = [
-    { title = "post: requests, 4xx, 5xx", metrics = [
+    { title = "post: requests, 4xx, 5xx${var.authorizer == null ? "" : ", authorizer"}", metrics = concat([
       ["AWS/ApiGateway", "Count", "ApiName", var.api.name, "Stage", var.api.stage, { stat = "Sum" }],
       [".", "4XXError", ".", ".", ".", ".", { stat = "Sum" }],
       [".", "5XXError", ".", ".", ".", ".", { stat = "Sum" }],
-    ] },
+    ], local.of_authorizer) },
     { title = "validate: latency p50, p99 (ms), receiver", metrics = [
       ["AWS/ApiGateway", "Latency", "ApiName", var.api.name, "Stage", var.api.stage, { stat = "p50" }],
       ["...", { stat = "p99" }],
       ["AWS/Lambda", "Duration", "FunctionName", var.functions.receiver.name, { stat = "p99" }],
       [".", "Errors", ".", ".", { stat = "Sum" }],
     ] },
-    { title = "deliver: records in, throttled", metrics = [
-      ["AWS/Firehose", "IncomingRecords", "DeliveryStreamName", var.stream.name, { stat = "Sum" }],
-      [".", "ThrottledRecords", ".", ".", { stat = "Sum" }],
-      [".", "IncomingBytes", ".", ".", { stat = "Sum" }],
-      [".", "BytesPerSecondLimit", ".", ".", { stat = "Minimum" }],
-    ] },
+    {
+      title   = var.kinesis_stream == null ? "deliver: records in, throttled" : "deliver: data stream in, throttled, read, behind (ms)"
+      metrics = concat(local.of_puts, local.of_source)
+    },
     { title = "transform: success, duration (ms)", metrics = [
       ["AWS/Firehose", "ExecuteProcessing.Success", "DeliveryStreamName", var.stream.name, { stat = "Average" }],
       [".", "SucceedProcessing.Records", ".", ".", { stat = "Sum" }],

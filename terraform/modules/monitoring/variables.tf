@@ -68,6 +68,12 @@ variable "api" {
   nullable    = false
 }
 
+variable "authorizer" {
+  description = "The authorizer function to watch: name and timeout in seconds; null, none."
+  type        = object({ name = string, timeout_s = number })
+  default     = null
+}
+
 variable "bucket" {
   description = "The bucket that keeps the events, and the prefix of what failed."
   type        = object({ name = string, errors_prefix = string })

@@ -29,6 +29,11 @@ run "by_default_there_is_none_of_it" {
   }
 
   assert {
+    condition     = output.authorizer == null
+    error_message = "Without an authorizer there should be nothing to watch."
+  }
+
+  assert {
     condition     = !contains(keys(jsondecode(aws_api_gateway_rest_api.events.body)), "x-amazon-apigateway-policy") && !aws_api_gateway_rest_api.events.disable_execute_api_endpoint
     error_message = "A stack should have no resource policy, and its default endpoint, unless told otherwise."
   }
@@ -91,15 +96,16 @@ run "jwt_asks_the_authorizer_for_every_event" {
 
   assert {
     condition = aws_lambda_function.authorizer["this"].environment[0].variables == tomap({
-      ISSUER                  = "https://issuer.example/"
-      AUDIENCES               = "[\"audit\"]"
-      JWKS_URL                = ""
-      REQUIRED_CLAIMS         = "{\"tenant\":\"one\"}"
-      REQUIRED_SCOPES         = "[\"audit/write\"]"
-      PRINCIPAL_CLAIM         = "sub"
-      CLOCK_SKEW_S            = "60"
-      POWERTOOLS_SERVICE_NAME = "authorizer"
-      LOG_LEVEL               = "INFO"
+      ISSUER                       = "https://issuer.example/"
+      AUDIENCES                    = "[\"audit\"]"
+      JWKS_URL                     = ""
+      REQUIRED_CLAIMS              = "{\"tenant\":\"one\"}"
+      REQUIRED_SCOPES              = "[\"audit/write\"]"
+      PRINCIPAL_CLAIM              = "sub"
+      CLOCK_SKEW_S                 = "60"
+      POWERTOOLS_SERVICE_NAME      = "authorizer"
+      POWERTOOLS_METRICS_NAMESPACE = var.name
+      LOG_LEVEL                    = "INFO"
     })
     error_message = "The authorizer should find every setting in its environment."
   }
@@ -117,6 +123,11 @@ run "jwt_asks_the_authorizer_for_every_event" {
   assert {
     condition     = aws_cloudwatch_log_group.authorizer["this"].retention_in_days == 90
     error_message = "Its log group should forget."
+  }
+
+  assert {
+    condition     = output.authorizer == { name = "auditlake-authorizer", timeout_s = 10 }
+    error_message = "Who watches the function should learn its name and timeout."
   }
 }
 

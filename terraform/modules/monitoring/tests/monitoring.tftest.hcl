@@ -182,6 +182,56 @@ run "freshness_follows_the_buffer" {
   }
 }
 
+run "no_authorizer_is_watched_where_there_is_none" {
+  command = plan
+
+  assert {
+    condition     = length([for key in keys(aws_cloudwatch_metric_alarm.alarms) : key if startswith(key, "authorizer-")]) == 0
+    error_message = "Only a stack with auth jwt should have alarms of the authorizer."
+  }
+}
+
+run "an_authorizer_is_watched" {
+  command = plan
+
+  variables {
+    authorizer = { name = "auditlake-authorizer", timeout_s = 10 }
+  }
+
+  assert {
+    condition = { for key, alarm in aws_cloudwatch_metric_alarm.alarms : key => "${alarm.namespace} ${alarm.metric_name} ${alarm.comparison_operator} ${alarm.threshold}" if startswith(key, "authorizer-") } == {
+      authorizer-duration  = "AWS/Lambda Duration GreaterThanThreshold 8000"
+      authorizer-keys      = "auditlake IssuerKeysUnavailable GreaterThanThreshold 0"
+      authorizer-throttles = "AWS/Lambda Throttles GreaterThanThreshold 0"
+    }
+    error_message = "What keeps the authorizer from judging tokens should ring."
+  }
+
+  assert {
+    condition     = length([for alarm in aws_cloudwatch_metric_alarm.alarms : alarm if alarm.metric_name == "Errors" && alarm.dimensions == tomap({ FunctionName = "auditlake-authorizer" })]) == 0
+    error_message = "A refused token is an error of the authorizer, and should wake nobody."
+  }
+
+  assert {
+    condition = jsonencode({ for key, alarm in aws_cloudwatch_metric_alarm.alarms : key => alarm.dimensions if startswith(key, "authorizer-") }) == jsonencode({
+      authorizer-duration  = { FunctionName = "auditlake-authorizer" }
+      authorizer-keys      = { service = "authorizer" }
+      authorizer-throttles = { FunctionName = "auditlake-authorizer" }
+    })
+    error_message = "Alarms of the authorizer should watch this stack's; with a wrong dimension they stay silent for ever."
+  }
+
+  assert {
+    condition     = alltrue([for key, alarm in aws_cloudwatch_metric_alarm.alarms : endswith(alarm.alarm_description, ". docs/runbook.md#${key}")])
+    error_message = "The authorizer's descriptions should be a sentence and the section of the runbook."
+  }
+
+  assert {
+    condition     = contains(keys(aws_cloudwatch_metric_alarm.alarms), "receiver-errors") && contains(keys(aws_cloudwatch_metric_alarm.alarms), "transform-errors")
+    error_message = "Errors of the other functions should ring as before."
+  }
+}
+
 run "a_data_stream_is_watched" {
   command = plan
 
