@@ -41,14 +41,16 @@ class BackupQueue:
         self._read_error = read_error
         self._lock = threading.Lock()
         self._records = self._bytes = 0
-        self._oldest_ms = 0
+        self._oldest_seq = self._oldest_ms = 0
         for item in self._waiting():
-            self.add(1, len(item.data), item.arrival_ms)
+            self.add(item.seq, 1, len(item.data), item.arrival_ms)
 
-    def add(self, records: int, size: int, oldest_ms: int) -> None:
-        """Count records that were accepted; `oldest_ms` (epoch ms) is when the first of them arrived."""
+    def add(self, first: int, records: int, size: int, oldest_ms: int) -> None:
+        """Count records that were accepted, from sequence number `first` on; the oldest arrived at `oldest_ms`."""
         with self._lock:
-            self._oldest_ms = min(self._oldest_ms, oldest_ms) if self._records > 0 else oldest_ms
+            if self._records <= 0:
+                self._oldest_seq, self._oldest_ms = first, oldest_ms
+            self._oldest_ms = min(self._oldest_ms, oldest_ms)
             self._change(records, size)
 
     def level(self) -> Level | None:
@@ -59,9 +61,9 @@ class BackupQueue:
             return Level(SOURCE_BACKUP, self._records, max(0, self._bytes), self._oldest_ms, self._oldest_ms)
 
     def waits(self, upto: int) -> bool:
-        """Return whether a record waits whose sequence number is at most `upto`; raises StoreError."""
-        oldest = next(self._waiting(), None)
-        return oldest is not None and oldest.seq <= upto
+        """Return whether a record waits whose sequence number is at most `upto`."""
+        with self._lock:
+            return self._records > 0 and self._oldest_seq <= upto
 
     def contents(self, max_bytes: int) -> list[Buffered]:
         """Return the oldest records, at least one if there is one, up to `max_bytes`; raises StoreError."""
@@ -103,7 +105,8 @@ class BackupQueue:
         with contextlib.suppress(StoreError):  # the object is stored; what cannot be read is told when it is taken
             oldest = next(self._waiting(), None)
         with self._lock:
-            self._oldest_ms = oldest.arrival_ms if oldest else self._oldest_ms
+            if oldest is not None:
+                self._oldest_seq, self._oldest_ms = oldest.seq, oldest.arrival_ms
             self._change(-len(taken), -sum(len(item.data) for item in taken))
 
     def damaged(self, one: Damaged, records: int) -> None:

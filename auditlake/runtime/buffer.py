@@ -186,7 +186,7 @@ class Buffer:
             self._clear()
 
     def backup_waits(self, upto: int) -> bool:
-        """Return whether a record up to a sequence number is not in the source backup; raises StoreError."""
+        """Return whether a record up to a sequence number waits for the source backup."""
         return self._backup is not None and self._backup.waits(upto)
 
     def last_accepted(self) -> int:
@@ -447,7 +447,7 @@ class Buffer:
     def _commit(self, jobs: Sequence[_Job]) -> None:
         records = [(job.arrival_ms, data) for job in jobs for data in job.records]
         try:
-            sequence = iter(self._journal.append(records))
+            accepted = self._journal.append(records)
         except Exception as error:  # noqa: BLE001 - whatever failed, every waiting request must hear of it
             told = error if isinstance(error, StoreError) else StoreError(f"The buffer could not be written: {error}.")
             if self._problems.begin("accept", str(told)):
@@ -460,7 +460,8 @@ class Buffer:
         size = sum(len(data) for _, data in records)
         self._levels.add_waiting(len(records), size)
         if self._backup is not None:
-            self._backup.add(len(records), size, min(arrival_ms for arrival_ms, _ in records))
+            self._backup.add(accepted[0], len(records), size, min(arrival_ms for arrival_ms, _ in records))
+        sequence = iter(accepted)
         for job in jobs:
             job.done.set_result([next(sequence) for _ in job.records])
 
