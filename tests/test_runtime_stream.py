@@ -347,8 +347,7 @@ def test_a_backup_that_the_store_refuses_holds_its_records_back(
 ) -> None:
     """The rows are delivered all the same, status says what keeps the backup, and nothing of it leaves the journal."""
     monkeypatch.setattr("auditlake.runtime.journal.FILE_BYTES", 1)
-    changes = {"backup": BACKUP}
-    stream = make(**changes)
+    stream = make(backup=BACKUP)
     put = stream.worker._objects._store.put
 
     def refuse_backup(key: str, body: bytes) -> None:
@@ -362,7 +361,7 @@ def test_a_backup_that_the_store_refuses_holds_its_records_back(
         patched.setattr(stream.worker._objects._store, "put", refuse_backup)
         flushed = stream.worker.step(everything=True)
         problem = stream.worker.problem()
-        told = status(replace(plan, stream=replace(plan.stream, **changes)), stream.buffer, problem)
+        told = status(replace(plan, stream=replace(plan.stream, backup=BACKUP)), stream.buffer, problem)
 
     assert flushed.problem is not None
     assert "raw/" in flushed.problem
@@ -372,7 +371,7 @@ def test_a_backup_that_the_store_refuses_holds_its_records_back(
     assert [(one["destination"], one["records"]) for one in told["buffers"]] == [("backup", 3)]
     assert (told["backup"]["records"], told["journal"]["files"]) == (0, 3)
     stream.buffer.close()
-    again = make(**changes)
+    again = make(backup=BACKUP)
     again.worker.step(everything=True)
     assert [one["row"]["event_id"] for one in raw(again)] == ["0", "1", "2"]
     assert again.worker.problem() is None
