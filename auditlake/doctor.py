@@ -13,7 +13,7 @@ from rich.text import Text
 from auditlake.checks import refusals, warnings
 from auditlake.checks.finding import Finding, Severity, shown
 from auditlake.errors import PlanError
-from auditlake.runtime.partition import parse_error_prefix, parse_prefix, parse_time_zone
+from auditlake.runtime.partition import parse_backup_prefix, parse_error_prefix, parse_prefix, parse_time_zone
 from auditlake.runtime.plan import Resource, plan_text, read_plan, read_resources
 from auditlake.runtime.support import unsupported
 from auditlake.terminal import visible
@@ -123,6 +123,8 @@ def _not_readable(resources: list[Resource], source: str) -> Iterator[Finding]:
         parse_prefix(stream.prefix)
         parse_error_prefix(stream.error_output_prefix)
         parse_time_zone(stream.custom_time_zone)
+        if stream.backup is not None:
+            parse_backup_prefix(stream.backup.prefix)
     except PlanError as error:
         yield _local("not-runnable", source, "", None, str(error), advice="")
 

@@ -8,6 +8,7 @@ from policy_sentry.querying.actions import get_action_data
 
 from auditlake.default_plan import ACCOUNT_ID
 from auditlake.permissions import DOCUMENT, Plans, Statement, guards, make_plans, render, resources, roles, write
+from tests.backup_plan import backup_of, backup_plan
 from tests.terraform_runs import need_terraform
 
 FORBIDDEN = re.compile(
@@ -148,6 +149,16 @@ def test_resource_policies_allow_only_with_a_source(plans: Plans) -> None:
             assert statement.condition or set(statement.actions) <= READS, statement
         elif not root:
             assert statement.principals == ("*",), statement
+
+
+def test_the_source_backup_that_the_runtime_is_tested_with_is_terraforms(plans: Plans) -> None:
+    """`backup_plan` has the blocks that Terraform plans, but for the key of the stack with every option."""
+    (stream,) = (one for one in resources(plans.options) if one["type"] == "aws_kinesis_firehose_delivery_stream")
+    (s3,) = stream["values"]["extended_s3_configuration"]
+    known = backup_of(backup_plan(kms_key_arn=s3["kms_key_arn"]))
+
+    assert s3["kms_key_arn"] is not None
+    assert (s3["s3_backup_mode"], s3["s3_backup_configuration"]) == ("Enabled", known)
 
 
 def test_the_document_shows_what_the_plans_say(plans: Plans) -> None:

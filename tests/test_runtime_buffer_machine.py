@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from auditlake.runtime import journal
 from auditlake.runtime.buffer import Buffer
-from auditlake.runtime.destination import Destination, errors_of, rows_of
+from auditlake.runtime.destination import SOURCE_BACKUP, Destination, errors_of, rows_of
 from auditlake.runtime.index import Buffered
 
 STEPS = int(os.environ.get("AUDITLAKE_STEPS", "300"))
@@ -27,9 +27,13 @@ ALL = 10**9
 
 @dataclass
 class Model:
-    """What a buffer is: what waits, what is buffered in the order of arrival, what was begun, what was counted."""
+    """What a buffer is: what waits, what is buffered in the order of arrival, what was begun, what was counted.
+
+    `unbacked` are the records that wait for the source backup.
+    """
 
     waiting: dict[int, bytes] = field(default_factory=dict)
+    unbacked: dict[int, bytes] = field(default_factory=dict)
     buffered: dict[Destination, list[tuple[int, bytes]]] = field(default_factory=lambda: {d: [] for d in DESTINATIONS})
     begun: dict[Destination, tuple[str, int]] = field(default_factory=dict)
     counters: Counter[str] = field(default_factory=Counter)
@@ -45,7 +49,7 @@ class BufferMachine(RuleBasedStateMachine):
         self.root = Path(tempfile.mkdtemp(prefix="auditlake-machine-"))
         self.directory = self.root / "0"
         self.starts = 0
-        self.buffer = Buffer(self.directory / "buffer.sqlite")
+        self.buffer = Buffer(self.directory / "buffer.sqlite", has_backup=True)
         self.model = Model()
         self.spared = 0
 
@@ -69,6 +73,7 @@ class BufferMachine(RuleBasedStateMachine):
             assert seqs == list(range(seqs[0], seqs[0] + len(records)))
             self.model.newest = seqs[-1]
             self.model.waiting |= dict(zip(seqs, records, strict=True))
+            self.model.unbacked |= dict(zip(seqs, records, strict=True))
             self.model.counters["accepted.records"] += len(records)
             self.model.counters["accepted.bytes"] += sum(map(len, records))
 
@@ -105,11 +110,11 @@ class BufferMachine(RuleBasedStateMachine):
             self.buffer.begin(destination, taken, key)
             self.model.begun[destination] = (key, len(taken))
 
-    @precondition(lambda self: self.model.begun)
+    @precondition(lambda self: self.model.begun.keys() - {SOURCE_BACKUP})
     @rule(data=st.data())
     def stored(self, data: st.DataObject) -> None:
         """An object that was begun is stored, and some of its records failed."""
-        destination = data.draw(st.sampled_from(sorted(self.model.begun)))
+        destination = data.draw(st.sampled_from(sorted(self.model.begun.keys() - {SOURCE_BACKUP})))
         key, length = self.model.begun.pop(destination)
         begun = self.buffer.begun(destination)
         assert begun is not None
@@ -121,6 +126,32 @@ class BufferMachine(RuleBasedStateMachine):
         del self.model.buffered[destination][:length]
         self.model.buffered[DESTINATIONS[2]] += [(item.seq, item.data) for item in failed]
         self.model.counters["stored"] += length
+        self.cleared()
+
+    @precondition(lambda self: self.model.unbacked)
+    @rule(max_bytes=st.integers(1, 200), key=st.text(max_size=5))
+    def begin_backup(self, max_bytes: int, key: str) -> None:
+        """An object of the source backup is begun, or another in its place."""
+        taken = self.buffer.contents(SOURCE_BACKUP, max_bytes)
+        expected = sorted(self.model.unbacked.items())
+        assert [(item.seq, item.data) for item in taken] == expected[: len(taken)]
+        assert len(taken) == 1 or 0 < sum(len(item.data) for item in taken) <= max_bytes or not taken[-1].data
+        self.buffer.begin(SOURCE_BACKUP, taken, key)
+        self.model.begun[SOURCE_BACKUP] = (key, len(taken))
+
+    @precondition(lambda self: SOURCE_BACKUP in self.model.begun)
+    @rule()
+    def backed_up(self) -> None:
+        """The object of the source backup that was begun is stored."""
+        key, length = self.model.begun.pop(SOURCE_BACKUP)
+        expected = sorted(self.model.unbacked.items())[:length]
+        begun = self.buffer.begun(SOURCE_BACKUP)
+        assert begun is not None
+        assert (begun[0], [(item.seq, item.data) for item in begun[1]]) == (key, expected)
+        self.buffer.backed_up(begun[1], {"backed_up": length})
+        for seq, _ in expected:
+            del self.model.unbacked[seq]
+        self.model.counters["backed_up"] += length
         self.cleared()
 
     @rule(closed=st.booleans())
@@ -135,7 +166,7 @@ class BufferMachine(RuleBasedStateMachine):
             self.buffer.close()
             shutil.rmtree(self.directory)
             self.directory = target
-        self.buffer = Buffer(self.directory / "buffer.sqlite")
+        self.buffer = Buffer(self.directory / "buffer.sqlite", has_backup=True)
         assert self.buffer.recovery.was_closed == closed
         assert not self.buffer.recovery.problems
         self.cleared()
@@ -150,9 +181,16 @@ class BufferMachine(RuleBasedStateMachine):
         assert buffer.newest() == max(model.waiting, default=0)
         assert {d: [(i.seq, i.data) for i in buffer.contents(d, ALL)] for d in DESTINATIONS} == model.buffered
         levels = {level.destination: (level.records, level.bytes) for level in buffer.levels()}
+        backup = (len(model.unbacked), sum(map(len, model.unbacked.values())))
+        assert levels.pop(SOURCE_BACKUP, (0, 0)) == backup
         assert levels == {d: (len(i), sum(len(c) for _, c in i)) for d, i in model.buffered.items() if i}
+        assert {item.seq: item.data for item in buffer.contents(SOURCE_BACKUP, ALL)} == model.unbacked
+        assert buffer.backup_waits(model.newest) == bool(model.unbacked)
+        assert not buffer.backup_waits(min(model.unbacked, default=ALL) - 1)
         assert buffer.counters() == {name: value for name, value in model.counters.items() if value}
-        needed = {seq for items in model.buffered.values() for seq, _ in items} | set(model.waiting)
+        needed = (
+            {seq for items in model.buffered.values() for seq, _ in items} | set(model.waiting) | set(model.unbacked)
+        )
         oldest = min(needed, default=None)
         files = buffer._journal.files
         first = files[0] if len(files) > 1 else None

@@ -1,11 +1,13 @@
 """What DescribeDeliveryStream says."""
 
 import copy
+import json
 from dataclasses import replace
 from typing import Any
 
 from auditlake.runtime.describe import describe, tags
-from auditlake.runtime.plan import DeliveryStream, Plan
+from auditlake.runtime.plan import DeliveryStream, Plan, parse_plan
+from tests.backup_plan import BUCKET_ARN, backup_plan
 
 
 def changed(plan: Plan, **s3: Any) -> DeliveryStream:  # noqa: ANN401 - any attribute
@@ -37,6 +39,25 @@ def test_given_parameters_stand_among_the_defaults_in_awss_order(plan: Plan) -> 
         ("BufferIntervalInSeconds", "70"),
     ]
     assert second == {"Type": "AppendDelimiterToRecord", "Parameters": []}
+
+
+def test_the_source_backup_is_described_as_the_destination_is(plan: Plan) -> None:
+    """Mode and description come back, with the defaults of what was left out; without a backup there is none (B6)."""
+    assert extended(plan.stream)["S3BackupMode"] == "Disabled"
+    assert "S3BackupDescription" not in extended(plan.stream)
+
+    key = "arn:aws:kms:us-east-1:123456789012:key/1"
+    stream = parse_plan(json.dumps(backup_plan(buffering_size=None, kms_key_arn=key)), "plan.json").stream
+    assert extended(stream)["S3BackupMode"] == "Enabled"
+    assert extended(stream)["S3BackupDescription"] == {
+        "RoleARN": stream.role_arn,
+        "BucketARN": BUCKET_ARN,
+        "Prefix": "raw/",
+        "BufferingHints": {"SizeInMBs": 5, "IntervalInSeconds": 60},
+        "CompressionFormat": "GZIP",
+        "EncryptionConfiguration": {"KMSEncryptionConfig": {"AWSKMSKeyARN": key}},
+        "CloudWatchLoggingOptions": extended(stream)["CloudWatchLoggingOptions"],
+    }
 
 
 def test_the_conversion_comes_back_as_it_was_given(plan: Plan) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -13,7 +14,7 @@ from auditlake.errors import StoreError
 from auditlake.runtime.buffer import Buffer
 from auditlake.runtime.function import FunctionError
 from auditlake.runtime.metrics import metrics
-from auditlake.runtime.plan import Plan
+from auditlake.runtime.plan import MIB, Plan, SourceBackup
 from auditlake.runtime.stream import StreamWorker
 from tests.conftest import Up
 from tests.functions import scripted
@@ -87,6 +88,39 @@ def test_every_stage_is_counted_under_cloudwatchs_names(plan: Plan, buffer: Buff
     assert after["firehose_PartitionCount", "s"] == 1
     assert after["auditlake_buffered_records", "rows/login/2026/11/24"] == 1
     assert after["firehose_DeliveryToS3_Success_count", "s"] - after["firehose_DeliveryToS3_Success_sum", "s"] == 1
+    worker.close()
+
+
+def test_the_source_backup_is_measured_where_there_is_one(plan: Plan, tmp_path: Path) -> None:
+    """Its records, bytes, successes and age stand under CloudWatch's names, and none of the delivery's counts them."""
+    backed_up = replace(plan, stream=replace(plan.stream, backup=SourceBackup("raw/", "GZIP", 5 * MIB, 300)))
+    buffer, store = Buffer(tmp_path / "backup.sqlite", has_backup=True), Objects()
+    worker = StreamWorker(backed_up, buffer, Scripted(), store, clock=lambda: 2.0)  # type: ignore[arg-type]  # a store's part
+    put(buffer, {"do": "Ok", "id": "a"}, {"do": "ProcessingFailed"})
+    worker.step(everything=True)
+    put(buffer, {"do": "Dropped"})
+    found = read(metrics("s", buffer, worker, now_ms=61_000))
+    assert found["firehose_BackupToS3_Records_total", "s"] == 2
+    assert 0 < found["firehose_BackupToS3_Bytes_total", "s"] < found["firehose_DeliveryToS3_Bytes_total", "s"]
+    assert (found["firehose_BackupToS3_Success_count", "s"], found["firehose_BackupToS3_Success_sum", "s"]) == (1, 1)
+    assert found["firehose_DeliveryToS3_Success_count", "s"] == 2, "the rows, and an object of errors"
+    assert found["auditlake_buffered_records", "backup"] == 1
+
+    store.full = True
+    worker.step(everything=True)
+    failing = read(metrics("s", buffer, worker, now_ms=61_000))
+    assert failing["firehose_BackupToS3_Success_count", "s"] - failing["firehose_BackupToS3_Success_sum", "s"] == 1
+    assert failing["firehose_DeliveryToS3_Success_count", "s"] == 2, "a backup that fails is none of the delivery's"
+    assert failing["firehose_BackupToS3_DataFreshness", "s"] == 60
+    assert failing["firehose_DeliveryToS3_DataFreshness", "s"] == 0, "the dropped record waits for the backup alone"
+    worker.close()
+    buffer.close()
+
+
+def test_a_stream_without_a_source_backup_has_no_metrics_of_one(plan: Plan, buffer: Buffer) -> None:
+    """As on AWS, where they are emitted when backup is enabled (I2)."""
+    worker = StreamWorker(plan, buffer, Scripted(), Objects(), clock=lambda: 2.0)  # type: ignore[arg-type]  # a store's part
+    assert b"BackupToS3" not in metrics("s", buffer, worker, now_ms=61_000)
     worker.close()
 
 

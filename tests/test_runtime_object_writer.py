@@ -1,5 +1,7 @@
 """From buffered records to objects: the same object under the same key, whatever comes between."""
 
+import gzip
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -7,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from auditlake.errors import ObjectExistsError, StoreError
+from auditlake.errors import ObjectExistsError, PlanError, StoreError
 from auditlake.runtime.buffer import Buffer
-from auditlake.runtime.destination import Destination, errors_of, rows_of
+from auditlake.runtime.destination import SOURCE_BACKUP, Destination, errors_of, rows_of
 from auditlake.runtime.index import Buffered
 from auditlake.runtime.object_writer import NOTHING, ObjectWriter, Stored
 from auditlake.runtime.placement import Placement
-from auditlake.runtime.plan import Plan
+from auditlake.runtime.plan import Plan, SourceBackup
 
 LOGIN, FAILED = rows_of("login", "2026", "11", "24"), errors_of("processing-failed")
 
@@ -116,3 +118,85 @@ def test_nothing_that_converts_begins_no_object(plan: Plan, buffer: Buffer) -> N
     assert [(str(level.destination), level.records) for level in buffer.levels()] == [
         ("errors / format-conversion-failed", 2)
     ]
+
+
+RAW = SourceBackup("raw/", "GZIP", 100, 60)
+
+
+@pytest.fixture
+def backed_up(tmp_path: Path) -> Iterator[Buffer]:
+    """An empty buffer whose stream has a source backup."""
+    buffer = Buffer(tmp_path / "backed_up.sqlite", has_backup=True)
+    yield buffer
+    buffer.close()
+
+
+@pytest.mark.parametrize(
+    ("backup", "key"),
+    [
+        (RAW, r"raw/2026/11/24/12/auditlake-events-1-2026-11-24-12-00-00-[0-9a-f-]{36}\.gz"),
+        (
+            replace(RAW, prefix="p", compression="UNCOMPRESSED"),
+            r"p2026/11/24/12/auditlake-events-1-2026-11-24-12-00-00-[0-9a-f-]{36}",
+        ),
+        (
+            replace(RAW, prefix="raw/!{timestamp:yyyy}/!{firehose:random-string}/"),
+            r"raw/2026/[A-Za-z0-9]{11}/auditlake-events-1-2026-11-24-12-00-00-[0-9a-f-]{36}\.gz",
+        ),
+    ],
+    ids=["gzip", "uncompressed", "expressions"],
+)
+def test_the_backup_has_firehoses_names_and_the_records_bytes(
+    plan: Plan, backed_up: Buffer, backup: SourceBackup, key: str
+) -> None:
+    """Records stand one after the other as they came; the hour is UTC's, whatever CustomTimeZone says (B6, B7)."""
+    store = Objects()
+    fill(backed_up, LOGIN, b"no json ", b"\xff\x00")
+
+    stored = writer(plan, backed_up, store, backup=backup, custom_time_zone="Asia/Tokyo").write(SOURCE_BACKUP)
+
+    assert stored == Stored(1, 0)
+    ((stored_key, body),) = store.puts
+    assert re.fullmatch(key, stored_key)
+    assert (gzip.decompress(body) if backup.compression == "GZIP" else body) == b"no json \xff\x00"
+    counters = backed_up.counters()
+    assert (counters["backup.records"], counters["backup.bytes"], counters["backup.objects"]) == (2, len(body), 1)
+    assert [level.destination for level in backed_up.levels()] == [LOGIN]
+
+
+def test_an_answer_that_got_lost_repeats_the_same_object_of_the_backup(plan: Plan, backed_up: Buffer) -> None:
+    """Key and bytes are the same, though more records have come, and the hour of their compression is another."""
+    store = Objects()
+    store.problems = [StoreError("lost"), StoreError("lost again")]
+    fill(backed_up, LOGIN, b"a" * 60, b"b" * 30)
+    for _ in range(2):
+        with pytest.raises(StoreError):
+            writer(plan, backed_up, store, backup=RAW).write(SOURCE_BACKUP)
+        fill(backed_up, LOGIN, b"later")
+    writer(plan, backed_up, store, backup=RAW).write(SOURCE_BACKUP)
+    assert len(store.puts) == 3
+    assert len(set(store.puts)) == 1
+
+    writer(plan, backed_up, store, backup=RAW).write(SOURCE_BACKUP)
+    assert [gzip.decompress(body) for _, body in store.puts[2:]] == [b"a" * 60 + b"b" * 30, b"laterlater"]
+    assert writer(plan, backed_up, store, backup=RAW).write(SOURCE_BACKUP) == NOTHING
+
+
+def test_other_bytes_under_the_key_do_not_stall_the_backup(plan: Plan, backed_up: Buffer) -> None:
+    """When the compression changed between the attempts the object gets another key: perhaps twice, never lost."""
+    store = Objects()
+    store.problems = [StoreError("lost"), ObjectExistsError("The object is there with other bytes.")]
+    fill(backed_up, LOGIN, b"a")
+    with pytest.raises(StoreError):
+        writer(plan, backed_up, store, backup=RAW).write(SOURCE_BACKUP)
+
+    plain = replace(RAW, compression="UNCOMPRESSED")
+    assert writer(plan, backed_up, store, backup=plain).write(SOURCE_BACKUP) == Stored(1, 0)
+    first, second, third = (key for key, _ in store.puts)
+    assert first == second != third
+
+
+def test_a_prefix_that_no_record_can_have_is_refused(plan: Plan, backed_up: Buffer) -> None:
+    """Partition keys come from the transform, and the backup is before it."""
+    with pytest.raises(PlanError, match="s3_backup_configuration uses partition keys"):
+        writer(plan, backed_up, Objects(), backup=replace(RAW, prefix="raw/!{partitionKeyFromLambda:audit_type}/"))

@@ -28,6 +28,19 @@ def test_nothing_to_recover_is_a_sentence() -> None:
     )
 
 
+def test_what_waits_for_the_source_backup_is_told_beside_the_rest() -> None:
+    """A record may wait for the backup alone, or for both."""
+    found = replace(NOTHING, backup=3)
+    assert found.sentence() == (
+        "The last process stopped cleanly; recovered from the buffer: 3 accepted records for the source backup waiting."
+    )
+    both = replace(found, waiting=1, buffered=2, destinations=1).sentence()
+    assert (
+        "1 accepted record for the transform, 2 accepted records for 1 object and 3 accepted records for the source"
+        in both
+    )
+
+
 def test_what_waits_is_told_with_its_age() -> None:
     """Counts by place, the objects that were begun, and the age of the oldest record."""
     found = replace(

@@ -19,7 +19,8 @@ from auditlake.runtime.buffer import Buffer
 from auditlake.runtime.exchange import OpenRequests
 from auditlake.runtime.function import FunctionError
 from auditlake.runtime.placement import MAX_ACTIVE_PARTITIONS
-from auditlake.runtime.plan import Column, Plan
+from auditlake.runtime.plan import Column, Plan, SourceBackup
+from auditlake.runtime.status import status
 from auditlake.runtime.store import DirectoryStore
 from auditlake.runtime.stream import RUSH, StreamWorker
 
@@ -83,7 +84,7 @@ def make(plan: Plan, tmp_path: Path) -> Iterator[Make]:
     def stream(function: Any = None, **changes: Any) -> Stream:  # noqa: ANN401 - any function, any member of the stream
         clock = [float(NOON)]
         changed = replace(plan, stream=replace(plan.stream, **changes))
-        buffer = Buffer(tmp_path / "buffer.sqlite")
+        buffer = Buffer(tmp_path / "buffer.sqlite", has_backup=changed.stream.backup is not None)
         store = DirectoryStore(tmp_path / "bucket")
         requests = OpenRequests()
         worker = StreamWorker(
@@ -288,6 +289,165 @@ def test_a_crash_between_store_and_buffer_repeats_the_object_under_its_key(
     assert len(stream.objects("errors")) == 1
     versions = DirectoryStore(stream.root).bucket.objects(versions=True)
     assert all(listed.is_latest for listed in versions), "no object has a second version"
+
+
+BACKUP = SourceBackup("raw/", "UNCOMPRESSED", 1000, 900)
+
+
+def raw(stream: Stream) -> list[dict[str, Any]]:
+    """The records that the objects of the source backup hold, in the order of their keys."""
+    text = "".join(path.read_text() for path in stream.objects("raw/"))
+    return [json.loads(part) for part in text.replace("}{", "}\n{").splitlines()]
+
+
+def test_a_backup_has_its_own_buffer(make: Make, plan: Plan) -> None:
+    """It is stored by its own size and age, whether the records are transformed and delivered or not (B6)."""
+    stream = make(backup=BACKUP)
+    stream.put(row={"event_id": "e"})
+    for _ in range(2):
+        stream.clock[0] += max(plan.stream.processor.buffer_interval_s, plan.stream.buffer_interval_s)
+        stream.worker.step(everything=False)
+    assert stream.rows() == ["e"]
+    assert stream.objects("raw/") == []
+
+    stream.clock[0] = NOON + BACKUP.buffer_interval_s
+    stream.worker.step(everything=False)
+    assert raw(stream) == [{"row": {"event_id": "e"}}]
+    stream.put(padding="x" * 600)
+    stream.worker.step(everything=False)
+    assert len(stream.objects("raw/")) == 1
+    stream.put(padding="x" * 600)
+    stream.worker.step(everything=False)
+    assert len(stream.objects("raw/")) == 2, "1,000 bytes are there"
+    assert stream.buffer.waiting().records == 2, "and the transform still waits"
+
+
+def test_what_the_transform_refuses_or_drops_is_in_the_backup(make: Make) -> None:
+    """The backup holds every record as it came, whatever becomes of it (B6)."""
+    stream = make(backup=BACKUP)
+    told: list[dict[str, Any]] = [
+        {"row": {"event_id": "ok"}},
+        {"result": "ProcessingFailed"},
+        {"result": "Dropped"},
+        {"row": "no json"},
+        {"keys": {}},
+    ]
+    for one in told:
+        stream.put(**one)
+    stream.worker.step(everything=True)
+
+    assert raw(stream) == told
+    assert stream.rows() == ["ok"]
+    assert len(stream.objects("errors/")) == 3
+    assert stream.buffer.levels() == []
+
+
+def test_a_backup_that_the_store_refuses_holds_its_records_back(
+    make: Make, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows are delivered all the same, status says what keeps the backup, and nothing of it leaves the journal."""
+    monkeypatch.setattr("auditlake.runtime.journal.FILE_BYTES", 1)
+    stream = make(backup=BACKUP)
+    put = stream.worker._objects._store.put
+
+    def refuse_backup(key: str, body: bytes) -> None:
+        if key.startswith("raw/"):
+            raise StoreError(f"The object {key} cannot be written: the store answers 503.")
+        put(key, body)
+
+    for number in range(3):
+        stream.put(row={"event_id": f"{number}"})
+    with monkeypatch.context() as patched:
+        patched.setattr(stream.worker._objects._store, "put", refuse_backup)
+        flushed = stream.worker.step(everything=True)
+        problem = stream.worker.problem()
+        told = status(replace(plan, stream=replace(plan.stream, backup=BACKUP)), stream.buffer, problem)
+
+    assert flushed.problem is not None
+    assert "raw/" in flushed.problem
+    assert sorted(stream.rows()) == ["0", "1", "2"]
+    assert "raw/" in told["problem"]["sentence"]
+    assert "cannot be written" in told["problem"]["sentence"]
+    assert [(one["destination"], one["records"]) for one in told["buffers"]] == [("backup", 3)]
+    assert (told["backup"]["records"], told["journal"]["files"]) == (0, 3)
+    stream.buffer.close()
+    again = make(backup=BACKUP)
+    again.worker.step(everything=True)
+    assert [one["row"]["event_id"] for one in raw(again)] == ["0", "1", "2"]
+    assert again.worker.problem() is None
+    assert again.buffer.journal().files == 1
+
+
+@pytest.mark.parametrize("dies_in", ["begin", "backed_up"])
+def test_a_crash_between_the_backup_and_the_journal_loses_nothing(
+    make: Make, monkeypatch: pytest.MonkeyPatch, dies_in: str
+) -> None:
+    """Dying before or after the object is stored, the next start has each record there, and no object twice."""
+    monkeypatch.setattr("auditlake.runtime.journal.FILE_BYTES", 1)
+    backup = replace(BACKUP, buffer_size_bytes=100)
+    stream = make(backup=backup)
+    for number in range(10):
+        stream.put(row={"event_id": f"{number}"})
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for _ in range(4):
+        with monkeypatch.context() as patched:
+            patched.setattr(Buffer, dies_in, crash)
+            with contextlib.suppress(KeyboardInterrupt):
+                stream.worker.step(everything=True)
+        stream.buffer.close()
+        stream = make(backup=backup)
+        # What comes between must not change what the object holds that was begun.
+        stream.put(row={"event_id": f"late {time.monotonic_ns()}"})
+        stream.worker.step(everything=False)
+    stream.worker.step(everything=True)
+
+    events = [one["row"]["event_id"] for one in raw(stream)]
+    assert len(events) == len(set(events)) == 14
+    assert sorted(events) == sorted(stream.rows())
+    assert stream.buffer.journal().files == 1
+    versions = DirectoryStore(stream.root).bucket.objects(versions=True)
+    assert all(listed.is_latest for listed in versions), "no object has a second version"
+
+
+def test_a_flush_ends_while_records_keep_coming(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It backs up what was accepted before it, not what comes while it does."""
+    stream = make(backup=BACKUP)
+    stream.put(row={"event_id": "before"})
+    put, arriving = stream.worker._objects._store.put, iter(range(100))
+
+    def put_and_accept(key: str, body: bytes) -> None:
+        put(key, body)
+        next(arriving)
+        stream.put(row={"event_id": "meanwhile"})
+
+    with monkeypatch.context() as patched:
+        patched.setattr(stream.worker._objects._store, "put", put_and_accept)
+        stream.worker.step(everything=True)
+
+    assert stream.rows() == ["before"]
+    assert raw(stream)[0] == {"row": {"event_id": "before"}}
+    assert len(stream.objects("raw/")) == 1
+
+
+def test_a_journal_that_cannot_be_read_is_told_of_the_backup(make: Make, tmp_path: Path) -> None:
+    """The backup waits until the disk reads it, with a sentence, and then has the record."""
+    stream = make(backup=BACKUP)
+    stream.put(row={"event_id": "e"})
+    stream.worker.step(everything=False)
+    stream.clock[0] += BACKUP.buffer_interval_s
+    (tmp_path / "buffer.journal").rename(tmp_path / "away")
+    with contextlib.suppress(StoreError):  # the transform's turn, which reads it too
+        stream.worker._turn([])
+    assert "The journal file" in str(stream.worker.problem())
+
+    (tmp_path / "away").rename(tmp_path / "buffer.journal")
+    stream.clock[0] += 10
+    stream.worker.step(everything=True)
+    assert raw(stream) == [{"row": {"event_id": "e"}}]
+    assert stream.worker.problem() is None
 
 
 def test_the_thread_delivers_and_a_flush_waits_for_it(make: Make) -> None:

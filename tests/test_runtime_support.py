@@ -38,8 +38,8 @@ def conversion(**members: Any) -> Planned:  # noqa: ANN401 - any JSON
     ("planned", "words"),
     [
         (
-            stream(s3_backup_mode="Enabled"),
-            "extended_s3_configuration.s3_backup_mode = 'Enabled' is not implemented, only 'Disabled'",
+            stream(s3_backup_mode="Enabled", s3_backup_configuration=[{"compression_format": "HADOOP_SNAPPY"}]),
+            "s3_backup_configuration.compression_format = 'HADOOP_SNAPPY' is not implemented, only 'UNCOMPRESSED' or",
         ),
         (stream(compression_format="GZIP"), "compression_format = 'GZIP'"),
         (stream(brand_new_setting="x"), "extended_s3_configuration.brand_new_setting = 'x' is not implemented"),
@@ -89,7 +89,7 @@ def test_what_is_not_implemented_is_named_with_its_resource(planned: Planned, wo
 def test_every_complaint_is_told_at_once() -> None:
     """Two faults are two lines, so that nobody mends them one start at a time."""
     with pytest.raises(PlanError) as caught:
-        check_support([Planned("aws_sqs_queue"), stream(compression_format="GZIP", s3_backup_mode="Enabled")])
+        check_support([Planned("aws_sqs_queue"), stream(compression_format="GZIP", s3_backup_mode="All")])
 
     assert str(caught.value).count("\n  module.") == 3
 

@@ -201,6 +201,14 @@ def _status_view(current: dict[str, Any]) -> Group:
             f"buffered: {buffer['destination']}", f"{buffer['records']:,} records", f"{buffer['bytes']:,} bytes"
         )
     totals.add_row("stored", f"{stored['rows']:,} rows", f"{stored['objects']:,} objects, {stored['bytes']:,} bytes")
+    if backup := current["backup"]:
+        totals.add_row(
+            "stored in the source backup",
+            f"{backup['records']:,} records",
+            f"{backup['objects']:,} objects, {backup['bytes']:,} bytes",
+        )
+        if backup["damaged"]:
+            totals.add_row("damaged before the backup", f"{backup['damaged']:,} records", "the log says where")
     for kind, count in current["failed"].items():
         totals.add_row(f"failed: {kind}", f"{count:,} records", "under errors/")
     if current["dropped"]:

@@ -1,8 +1,9 @@
 """The durable buffer between deliver and store: a journal of what was accepted, and an index of what became of it.
 
-A record is in the journal until it is stored (`journal.py`). The index says which records the transform has answered
-for, and holds what it made of them until their object is stored (`index.py`). Each step is one transaction of the
-index, so a crash repeats a step and loses nothing. Requests that arrive together share one sync of the journal.
+A record is in the journal until it is stored (`journal.py`), and in the source backup where the stream has one
+(`backup_queue.py`). The index says which records the transform has answered for, and holds what it made of them until
+their object is stored (`index.py`). Each step is one transaction of the index, so a crash repeats a step and loses
+nothing. Requests that arrive together share one sync of the journal.
 """
 
 import contextlib
@@ -20,8 +21,9 @@ from pathlib import Path
 from auditlake.directories import make_directories
 from auditlake.errors import StoreError
 from auditlake.runtime import index as index_file
-from auditlake.runtime.damage import DAMAGED, cut_off_sentence, lost_sentence
-from auditlake.runtime.destination import Destination
+from auditlake.runtime.backup_queue import DISABLED, BackupQueue
+from auditlake.runtime.damage import DAMAGED, cut_off_sentence, lost_sentence, unbacked_sentence
+from auditlake.runtime.destination import SOURCE_BACKUP, Destination
 from auditlake.runtime.index import Accepted, Buffered, Delivery, Index, IndexDamagedError
 from auditlake.runtime.journal import Journal, JournalSize, keep_aside, open_journal
 from auditlake.runtime.journal_format import FileHeader, Put, Record
@@ -52,11 +54,16 @@ class _Job:
 class Buffer:
     """The buffer; accepting happens in its own thread, in the order of arrival, and one thread takes records out."""
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time, *, has_backup: bool = False) -> None:
         """Open or make the buffer whose index is at `path`, and recover what the last process left.
 
-        `clock` gives the epoch time in seconds. Raises StoreError when it cannot be opened, or is no buffer.
+        `clock` gives the epoch time in seconds; with `has_backup` records wait for the source backup too, and what the
+        journal holds when that begins does so as well. Raises StoreError when it cannot be opened, is no buffer, or
+        had a source backup and is to have none.
         """
+        self.has_backup = has_backup
+        """Whether records wait for the source backup too."""
+        self._backup: BackupQueue | None = None
         self._kept_aside = path.parent / DAMAGED
         self._problems = Problems(clock)
         self._is_large = False
@@ -67,10 +74,13 @@ class Buffer:
                 header = first_header(directory)
                 self._index, problems = _open_index(path, header)
                 opened.callback(self._index.abandon)
+                self._keep_backup(path.parent)
                 self.id = self._index.id
                 self.created_ms = self._index.created_ms
                 self._journal, found = self._open_journal(directory)
                 self._levels = Levels(self._index, self._journal)
+                if has_backup:
+                    self._backup = BackupQueue(self._index, self._journal, self._tell_damaged, self._unread)
                 cleared = self._clear()
             except OSError as error:
                 raise StoreError(_unopened(path, error)) from None
@@ -138,6 +148,8 @@ class Buffer:
 
     def begun(self, destination: Destination) -> tuple[str, list[Buffered]] | None:
         """Return key and records of the object of a destination that was begun and is not known to be stored."""
+        if self._backup is not None and destination == SOURCE_BACKUP:
+            return self._backup.begun()
         delivery = self._index.delivery(destination)
         if delivery is None:
             return None
@@ -158,7 +170,7 @@ class Buffer:
 
         def work(connection: sqlite3.Connection) -> None:
             connection.executemany("DELETE FROM buffered WHERE position = ?", [(item.position,) for item in taken])
-            connection.execute("DELETE FROM deliveries WHERE destination = ?", (destination.text,))
+            index_file.drop_delivery(connection, destination)
             index_file.put_buffered(connection, failed)
             index_file.count(connection, counted)
 
@@ -166,6 +178,20 @@ class Buffer:
         self._levels.reload(self._index, destination)
         self._levels.add_buffered(failed, now_ms)
         self._clear()
+
+    def backed_up(self, taken: Sequence[Buffered], counted: Mapping[str, int]) -> None:
+        """Let records wait for the source backup no longer, which holds them; raises StoreError."""
+        if self._backup is not None:
+            self._backup.stored(taken, counted)
+            self._clear()
+
+    def backup_waits(self, upto: int) -> bool:
+        """Return whether a record up to a sequence number waits for the source backup."""
+        return self._backup is not None and self._backup.waits(upto)
+
+    def last_accepted(self) -> int:
+        """Return the sequence number of the newest accepted record, wherever it is; 0 when there was none."""
+        return self._journal.newest
 
     def count(self, counted: Mapping[str, int]) -> None:
         """Add to the counters; raises StoreError."""
@@ -212,11 +238,14 @@ class Buffer:
         return self._journal.size()
 
     def levels(self) -> list[Level]:
-        """Return what waits for each destination."""
-        return self._levels.buffered()
+        """Return what waits for each destination, the source backup last."""
+        backup = self._backup.level() if self._backup is not None else None
+        return self._levels.buffered() + ([] if backup is None else [backup])
 
     def contents(self, destination: Destination, max_bytes: int) -> list[Buffered]:
         """Return the oldest records of a destination, at least one if there is one, up to `max_bytes`."""
+        if self._backup is not None and destination == SOURCE_BACKUP:
+            return self._backup.contents(max_bytes)
         found: list[Buffered] = []
         size = 0
         for item in self._index.rows(destination, None):
@@ -250,45 +279,74 @@ class Buffer:
         try:
             for one in self._journal.read(after, answered.covers, remember=True):
                 if isinstance(one, Damaged):
-                    for sentence in self._give_up([one]):
-                        logger.error("%s", sentence)
+                    self._tell_damaged([one])
                 elif one.seq not in answered:
                     yield one
         except OSError as error:
-            file = error.filename or self._directory
-            raise StoreError(
-                f"The journal file {file} of the buffer cannot be read: {error.strerror or error}. What it holds waits "
-                "until the disk reads it."
-            ) from None
+            raise StoreError(self._unread(error)) from None
+
+    def _unread(self, error: OSError) -> str:
+        return (
+            f"The journal file {error.filename or self._directory} of the buffer cannot be read: "
+            f"{error.strerror or error}. What it holds waits until the disk reads it."
+        )
+
+    def _tell_damaged(self, damaged: Iterable[Damaged]) -> None:
+        for sentence in self._give_up(damaged):
+            logger.error("%s", sentence)
 
     def _give_up(self, damaged: Iterable[Damaged]) -> list[str]:
         """Count records that cannot be read and wait for them no longer; returns a sentence for each place."""
         sentences = []
         for one in damaged:
             lost = self._index.answered.missing(one.first, one.last)
-            if not lost:
+            unbacked = self._index.backed_up.missing(one.first, one.last) if self.has_backup else 0
+            if not lost and not unbacked:
                 continue  # told before, or delivered before it was damaged
-            ranges = SeqRanges(self._index.answered)
-            ranges.add(one.first, one.last)
-            self._index.write(lambda connection, ranges=ranges, lost=lost: _put_lost(connection, ranges, lost))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
-            self._index.answered = ranges
-            sentences.append(lost_sentence(one, lost, self._directory, self._kept_aside))
+            self._wait_no_longer([one], {"damaged.records": lost, "backup.damaged": unbacked})
+            if self._backup is not None:
+                self._backup.damaged(one, unbacked)
+            sentence = lost_sentence if lost else unbacked_sentence
+            sentences.append(sentence(one, lost or unbacked, self._directory, self._kept_aside))
         return sentences
 
     def _leave_out(self, refused: Iterable[Damaged]) -> None:
         """Wait for no record of a request that was refused and that the disk holds a part of."""
-        ranges = SeqRanges(self._index.answered)
-        for one in refused:
-            ranges.add(one.first, one.last)
-        if list(ranges) != list(self._index.answered):
-            self._index.write(lambda connection: index_file.put_answered(connection, ranges))
-            self._index.answered = ranges
+        refused = list(refused)
+        ranges = [self._index.answered, *([self._index.backed_up] if self.has_backup else [])]
+        if any(of_them.missing(one.first, one.last) for one in refused for of_them in ranges):
+            self._wait_no_longer(refused, {})
+
+    def _wait_no_longer(self, records: Iterable[Damaged], counted: Mapping[str, int]) -> None:
+        """Have neither the transform nor the backup wait for records."""
+        answered, backed_up = SeqRanges(self._index.answered), SeqRanges(self._index.backed_up)
+        for one in records:
+            answered.add(one.first, one.last)
+            if self.has_backup:
+                backed_up.add(one.first, one.last)
+
+        def work(connection: sqlite3.Connection) -> None:
+            index_file.put_answered(connection, answered)
+            index_file.put_backed_up(connection, backed_up)
+            index_file.count(connection, {name: value for name, value in counted.items() if value})
+
+        self._index.write(work)
+        self._index.answered, self._index.backed_up = answered, backed_up
+
+    def _keep_backup(self, directory: Path) -> None:
+        """Note that the stream has a source backup; raises StoreError when it had one and is to have none."""
+        if self._index.has_backup and not self.has_backup:
+            raise StoreError(DISABLED.format(directory=directory))
+        if self.has_backup and not self._index.has_backup:
+            self._index.write(index_file.note_backup)
 
     def _clear(self) -> int:
         """Remove the journal's files of which everything is stored; they are also removed at the next chance."""
 
         def is_done(first: int, last: int) -> bool:
             if not self._index.answered.covers(first, last):
+                return False
+            if self.has_backup and not self._index.backed_up.covers(first, last):
                 return False
             return not self._index.read("SELECT 1 FROM buffered WHERE seq BETWEEN ? AND ? LIMIT 1", (first, last))
 
@@ -302,6 +360,7 @@ class Buffer:
             return 0
         if cleared and self._journal.files:
             self._index.answered.forget_below(self._journal.files[0].header.first)
+            self._index.backed_up.forget_below(self._journal.files[0].header.first)
         self._tell_size()
         return cleared
 
@@ -313,7 +372,9 @@ class Buffer:
     def _tell_size(self) -> None:
         """Warn, once, of a journal that is large though most of it is delivered: its files go in their order only."""
         size = self._journal.size()
-        waiting = self._levels.waiting()[1] + sum(level.bytes for level in self._levels.buffered())
+        backup = self._backup.level() if self._backup is not None else None
+        delivery = self._levels.waiting()[1] + sum(level.bytes for level in self._levels.buffered())
+        waiting = max(delivery, 0 if backup is None else backup.bytes)  # what waits for both is in the journal once
         was_large, self._is_large = self._is_large, size.bytes > max(LARGE_JOURNAL_BYTES, 2 * waiting)
         if self._is_large and not was_large:
             logger.warning(
@@ -348,8 +409,9 @@ class Buffer:
 
     def _recovery(self, is_new: bool, cleared: int, problems: Sequence[str]) -> Recovery:
         levels = self._levels.buffered()
+        backup = self._backup.level() if self._backup is not None else None
         waiting = self.waiting()
-        oldest = [level.oldest_arrival_ms for level in levels]
+        oldest = [level.oldest_arrival_ms for level in self.levels()]
         if waiting.oldest_arrival_ms is not None:
             oldest.append(waiting.oldest_arrival_ms)
         ((begun,),) = self._index.read("SELECT count(*) FROM deliveries")
@@ -360,6 +422,7 @@ class Buffer:
             waiting=waiting.records,
             buffered=sum(level.records for level in levels),
             destinations=len(levels),
+            backup=0 if backup is None else backup.records,
             begun=begun,
             oldest_arrival_ms=min(oldest, default=None),
             files_cleared=cleared,
@@ -384,7 +447,7 @@ class Buffer:
     def _commit(self, jobs: Sequence[_Job]) -> None:
         records = [(job.arrival_ms, put) for job in jobs for put in job.records]
         try:
-            sequence = iter(self._journal.append(records))
+            accepted = self._journal.append(records)
         except Exception as error:  # noqa: BLE001 - whatever failed, every waiting request must hear of it
             told = error if isinstance(error, StoreError) else StoreError(f"The buffer could not be written: {error}.")
             if self._problems.begin("accept", str(told)):
@@ -394,7 +457,11 @@ class Buffer:
             return
         if self._problems.end("accept"):
             logger.warning("Records are accepted again.")
-        self._levels.add_waiting(len(records), sum(len(put) for _, put in records))
+        size = sum(len(put) for _, put in records)
+        self._levels.add_waiting(len(records), size)
+        if self._backup is not None:
+            self._backup.add(accepted[0], len(records), size, min(arrival_ms for arrival_ms, _ in records))
+        sequence = iter(accepted)
         for job in jobs:
             job.done.set_result([next(sequence) for _ in job.records])
 
@@ -458,8 +525,3 @@ def _unopened(path: Path, error: OSError) -> str:
         f"The buffer {path} cannot be opened: {error.filename} cannot be read: {why}. Start again when the disk "
         "reads it, or move that file aside: the others are then delivered, and what it held is told as damaged."
     )
-
-
-def _put_lost(connection: sqlite3.Connection, ranges: SeqRanges, lost: int) -> None:
-    index_file.put_answered(connection, ranges)
-    index_file.count(connection, {"damaged.records": lost})

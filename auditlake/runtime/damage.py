@@ -49,6 +49,14 @@ def lost_sentence(one: Damaged, lost: int, directory: Path, kept_aside: Path) ->
     )
 
 
+def unbacked_sentence(one: Damaged, unbacked: int, directory: Path, kept_aside: Path) -> str:
+    """Say that `unbacked` records, which the transform has answered for, cannot be read for the source backup."""
+    return (
+        f"The journal is damaged: {unbacked:,} records, numbers {one.first} to {one.last}, cannot be read for the "
+        f"source backup, which lacks them; the transform has answered for them. {_where(one, directory, kept_aside)}."
+    )
+
+
 def cut_off_sentence(one: CutOff, directory: Path, kept_aside: Path) -> str:
     """Say what stands at the end of a file and is no whole record."""
     if one.cut_short:

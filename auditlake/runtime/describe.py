@@ -7,7 +7,7 @@ all five parameters in one order, with the stream's own role; the conversion com
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from auditlake.runtime.plan import DeliveryStream
+from auditlake.runtime.plan import MIB, DeliveryStream
 
 DESTINATION_ID = "destinationId-000000000001"
 """The only destination of a stream (observed form)."""
@@ -65,23 +65,12 @@ def _encryption(sse: Attributes) -> dict[str, Any]:
 
 def _destination(stream: DeliveryStream) -> dict[str, Any]:
     s3 = _block(stream.attributes, "extended_s3_configuration")
-    kms_key = s3.get("kms_key_arn")
-    plain = {
-        "RoleARN": stream.role_arn,
-        "BucketARN": s3["bucket_arn"],
-        "Prefix": s3.get("prefix"),
-        "ErrorOutputPrefix": s3.get("error_output_prefix"),
-        "BufferingHints": {"SizeInMBs": s3["buffering_size"], "IntervalInSeconds": s3["buffering_interval"]},
-        "CompressionFormat": s3.get("compression_format") or "UNCOMPRESSED",
-        "EncryptionConfiguration": {"KMSEncryptionConfig": {"AWSKMSKeyARN": kms_key}}
-        if kms_key
-        else {"NoEncryptionConfig": "NoEncryption"},
-        "CloudWatchLoggingOptions": _logging(_block(s3, "cloudwatch_logging_options")),
-    }
+    plain = _plain(stream, s3, {"SizeInMBs": s3["buffering_size"], "IntervalInSeconds": s3["buffering_interval"]})
     extended = {
         **plain,
         "ProcessingConfiguration": _processing(stream, _block(s3, "processing_configuration")),
         "S3BackupMode": s3.get("s3_backup_mode") or "Disabled",
+        "S3BackupDescription": _backup(stream, _block(s3, "s3_backup_configuration")),
         "DataFormatConversionConfiguration": _conversion(stream, _block(s3, "data_format_conversion_configuration")),
         "DynamicPartitioningConfiguration": _partitioning(_block(s3, "dynamic_partitioning_configuration")),
         "FileExtension": s3.get("file_extension"),
@@ -93,6 +82,33 @@ def _destination(stream: DeliveryStream) -> dict[str, Any]:
         "S3DestinationDescription": _without_null(plain),
         "ExtendedS3DestinationDescription": _without_null(extended),
     }
+
+
+def _plain(stream: DeliveryStream, s3: Attributes, buffering: Attributes) -> dict[str, Any]:
+    """Return what an S3DestinationDescription says of a destination in S3, the stream's own or its backup's."""
+    kms_key = s3.get("kms_key_arn")
+    return {
+        # A plan does not know a role that it makes; the stream's is composed of its name.
+        "RoleARN": s3.get("role_arn") or stream.role_arn,
+        "BucketARN": s3["bucket_arn"],
+        "Prefix": s3.get("prefix"),
+        "ErrorOutputPrefix": s3.get("error_output_prefix"),
+        "BufferingHints": buffering,
+        "CompressionFormat": s3.get("compression_format") or "UNCOMPRESSED",
+        "EncryptionConfiguration": {"KMSEncryptionConfig": {"AWSKMSKeyARN": kms_key}}
+        if kms_key
+        else {"NoEncryptionConfig": "NoEncryption"},
+        "CloudWatchLoggingOptions": _logging(_block(s3, "cloudwatch_logging_options")),
+    }
+
+
+def _backup(stream: DeliveryStream, block: Attributes) -> dict[str, Any] | None:
+    """Return the S3BackupDescription; None where source backup is disabled."""
+    backup = stream.backup
+    if backup is None:
+        return None
+    buffering = {"SizeInMBs": backup.buffer_size_bytes // MIB, "IntervalInSeconds": backup.buffer_interval_s}
+    return _without_null(_plain(stream, block, buffering))
 
 
 def _logging(options: Attributes) -> dict[str, Any]:

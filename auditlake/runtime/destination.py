@@ -1,14 +1,14 @@
-"""Where a record goes after the transform: to the rows of one partition, or under the error prefix."""
+"""Where a record goes: to the rows of one partition, under the error prefix, or as it came to the source backup."""
 
 import json
 from dataclasses import dataclass
 
-ROWS, ERRORS = "rows", "errors"
+ROWS, ERRORS, BACKUP = "rows", "errors", "backup"
 
 
 @dataclass(frozen=True, order=True)
 class Destination:
-    """A buffer of the stream: `rows` with the values of its partition keys, or `errors` with its type."""
+    """A buffer of the stream: `rows` with the values of its partition keys, `errors` with its type, or `backup`."""
 
     kind: str
     values: tuple[str, ...]
@@ -26,6 +26,10 @@ class Destination:
     def __str__(self) -> str:
         """Return it for people, e.g. `rows / login / 2026 / 11 / 24`."""
         return " / ".join((self.kind, *self.values))
+
+
+SOURCE_BACKUP = Destination(BACKUP, ())
+"""The destination of every record as it came, where the plan has a source backup."""
 
 
 def rows_of(*values: str) -> Destination:

@@ -24,6 +24,7 @@ from auditlake.runtime.seq_ranges import SeqRanges
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value NOT NULL);
 CREATE TABLE IF NOT EXISTS answered (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, crc INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS backed_up (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, crc INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS buffered (
     position INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER NOT NULL UNIQUE, destination TEXT NOT NULL,
     arrival_ms INTEGER NOT NULL, crc INTEGER NOT NULL, data BLOB NOT NULL);
@@ -100,7 +101,10 @@ class Index:
             self.was_closed = bool(meta.get("closed"))
             self.id: str = meta["id"]
             self.created_ms: int = meta["created_ms"]
-            self.answered = self._read_answered()
+            self.answered = self._read_ranges("answered")
+            self.backed_up = self._read_ranges("backed_up")
+            """Which records wait for the source backup no longer; empty where the stream has none."""
+            self.has_backup = bool(meta.get("source_backup"))
             self._generation = int(meta["generation"])
             self._noted = _accepted(meta.get("accepted"))
             self.kept_from = _kept_from(meta.get("kept_from"))
@@ -273,10 +277,10 @@ class Index:
     def _meta(self) -> dict[str, Any]:
         return dict(self._connection.execute("SELECT key, value FROM meta").fetchall())
 
-    def _read_answered(self) -> SeqRanges:
-        rows = self._connection.execute("SELECT first, last, crc FROM answered").fetchall()
+    def _read_ranges(self, table: str) -> SeqRanges:
+        rows = self._connection.execute(f"SELECT first, last, crc FROM {table}").fetchall()  # noqa: S608 - our own name
         if any(crc != _crc(first, last) for first, last, crc in rows):
-            raise IndexDamagedError("a range of answered records has a wrong checksum")
+            raise IndexDamagedError(f"a range of {table} records has a wrong checksum")
         return SeqRanges((first, last) for first, last, _ in rows)
 
     def _check_rows(self) -> None:
@@ -292,9 +296,17 @@ class Index:
 def put_answered(connection: sqlite3.Connection, answered: SeqRanges) -> None:
     """Keep which records the transform has answered for; they are few ranges."""
     connection.execute("DELETE FROM answered")
-    connection.executemany(
-        "INSERT INTO answered VALUES (?, ?, ?)", [(first, last, _crc(first, last)) for first, last in answered]
-    )
+    connection.executemany("INSERT INTO answered VALUES (?, ?, ?)", _range_rows(answered))
+
+
+def put_backed_up(connection: sqlite3.Connection, backed_up: SeqRanges) -> None:
+    """Keep which records wait for the source backup no longer; they are few ranges."""
+    connection.execute("DELETE FROM backed_up")
+    connection.executemany("INSERT INTO backed_up VALUES (?, ?, ?)", _range_rows(backed_up))
+
+
+def _range_rows(ranges: SeqRanges) -> list[tuple[int, int, int]]:
+    return [(first, last, _crc(first, last)) for first, last in ranges]
 
 
 def put_buffered(connection: sqlite3.Connection, items: Iterable[Buffered]) -> None:
@@ -317,6 +329,11 @@ def put_delivery(connection: sqlite3.Connection, delivery: Delivery) -> None:
         "INSERT OR REPLACE INTO deliveries VALUES (?, ?, ?, ?)",
         (text, delivery.last_position, delivery.key, _crc(text, delivery.last_position, delivery.key)),
     )
+
+
+def drop_delivery(connection: sqlite3.Connection, destination: Destination) -> None:
+    """Keep no longer what object is begun for a destination."""
+    connection.execute("DELETE FROM deliveries WHERE destination = ?", (destination.text,))
 
 
 def count(connection: sqlite3.Connection, counted: Mapping[str, int]) -> None:
@@ -345,6 +362,11 @@ def accepted_in(connection: sqlite3.Connection) -> int:
 def note_kept_from(connection: sqlite3.Connection, seq: int) -> None:
     """Keep from which sequence number on the journal has its files, so that an older one that is gone is missed."""
     _set_meta(connection, "kept_from", f"{seq} {_crc('kept_from', seq)}")
+
+
+def note_backup(connection: sqlite3.Connection) -> None:
+    """Keep that the stream has a source backup, which is never disabled again (B6, documented)."""
+    _set_meta(connection, "source_backup", 1)
 
 
 def _kept_from(noted: str | None) -> int | None:

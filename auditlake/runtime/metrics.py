@@ -5,10 +5,10 @@ keeps as sum and sample count (`*.Success`, `*.Duration`) is a summary here: its
 live in the buffer, so that they go on after a restart.
 
 Not there, because nothing of it exists on one machine: BytesPerSecondLimit and PerPartitionThroughput (no quota),
-JQProcessing (jq is refused), BackupToS3 (source backup is refused), KMSKey (no KMS).
+JQProcessing (jq is refused), KMSKey (no KMS). BackupToS3 is there where the plan has a source backup, as on AWS.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
@@ -16,6 +16,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from auditlake.runtime.buffer import Buffer
+from auditlake.runtime.destination import SOURCE_BACKUP
 from auditlake.runtime.stream import StreamWorker
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -39,6 +40,10 @@ _COUNTERS = (
     ("DeliveryToS3.ObjectCount", "stored.objects", "Objects that were stored under Prefix."),
 )
 """CloudWatch's name, the buffer's counter, what it counts."""
+_BACKUP_COUNTERS = (
+    ("BackupToS3.Records", "backup.records", "Records in the objects of the source backup that were stored."),
+    ("BackupToS3.Bytes", "backup.bytes", "Bytes of the objects of the source backup that were stored."),
+)
 
 
 def metrics(stream_name: str, buffer: Buffer, worker: StreamWorker, now_ms: int) -> bytes:
@@ -60,7 +65,7 @@ class _Stream(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""
         counters = self._buffer.counters()
-        for name, counter, help_text in _COUNTERS:
+        for name, counter, help_text in (*_COUNTERS, *(_BACKUP_COUNTERS if self._buffer.has_backup else ())):
             family = CounterMetricFamily(_name(name), _help(name, help_text), labels=["DeliveryStreamName"])
             family.add_metric(self._labels, counters.get(counter, 0))
             yield family
@@ -75,7 +80,7 @@ class _Stream(Collector):
     def _summaries(self, counters: Mapping[str, int]) -> Iterator[Metric]:
         invocations, deliveries = counters.get("invocations", 0), counters.get("deliveries", 0)
         refused = counters.get("deliveries.failed", 0)
-        for name, count, total, help_text in (
+        summaries = [
             (
                 "ExecuteProcessing.Success",
                 invocations,
@@ -94,26 +99,43 @@ class _Stream(Collector):
                 deliveries,
                 "Objects that were to be stored, under either prefix, and how many of them were.",
             ),
-        ):
+        ]
+        if self._buffer.has_backup:
+            backups, refused = counters.get("backup.deliveries", 0), counters.get("backup.deliveries.failed", 0)
+            help_text = "Objects of the source backup that were to be stored, and how many of them were."
+            summaries.append(("BackupToS3.Success", backups + refused, backups, help_text))
+        for name, count, total, help_text in summaries:
             family = SummaryMetricFamily(_name(name), _help(name, help_text), labels=["DeliveryStreamName"])
             family.add_metric(self._labels, count_value=count, sum_value=total)
             yield family
 
     def _gauges(self) -> Iterator[Metric]:
-        oldest = [level.oldest_arrival_ms for level in self._buffer.levels()]
+        levels = self._buffer.levels()
+        delivery = [one.oldest_arrival_ms for one in levels if one.destination != SOURCE_BACKUP]
+        backup = [one.oldest_arrival_ms for one in levels if one.destination == SOURCE_BACKUP]
         waiting = self._buffer.waiting()
         if waiting.oldest_arrival_ms is not None:
-            oldest.append(waiting.oldest_arrival_ms)
-        age_ms = max(0, self._now_ms - min(oldest)) if oldest else 0
+            delivery.append(waiting.oldest_arrival_ms)
         exceeded = self._worker.partition_count_exceeded()
-        for name, value, help_text in (
-            ("DeliveryToS3.DataFreshness", age_ms / 1000, "Seconds since the oldest undelivered record arrived."),
+        gauges = [
+            (
+                "DeliveryToS3.DataFreshness",
+                self._age_s(delivery),
+                "Seconds since the oldest undelivered record arrived.",
+            ),
             ("PartitionCount", self._worker.active_partitions(), "Partitions with undelivered records."),
             ("PartitionCountExceeded", int(exceeded), "1 when a record of the last minute met the limit."),
-        ):
+        ]
+        if self._buffer.has_backup:
+            help_text = "Seconds since the oldest record arrived that is not in the source backup."
+            gauges.append(("BackupToS3.DataFreshness", self._age_s(backup), help_text))
+        for name, value, help_text in gauges:
             family = GaugeMetricFamily(_name(name), _help(name, help_text), labels=["DeliveryStreamName"])
             family.add_metric(self._labels, value)
             yield family
+
+    def _age_s(self, arrivals_ms: Sequence[int]) -> float:
+        return max(0, self._now_ms - min(arrivals_ms)) / 1000 if arrivals_ms else 0
 
     def _troubles(self) -> Iterator[Metric]:
         journal = self._buffer.journal()

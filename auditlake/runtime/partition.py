@@ -133,6 +133,17 @@ def parse_error_prefix(text: str) -> Prefix:
     return prefix
 
 
+def parse_backup_prefix(text: str) -> Prefix:
+    """Parse the Prefix of a source backup, whose records have no partition keys yet (B6); raises PlanError."""
+    prefix = parse_prefix(text)
+    if prefix.keys:
+        raise PlanError(
+            f"The Prefix {text!r} of s3_backup_configuration uses partition keys, and records have none before the "
+            "transform: write !{timestamp:PATTERN}, or no expression."
+        )
+    return prefix
+
+
 def parse_time_zone(name: str) -> tzinfo:
     """Return the zone of a CustomTimeZone, UTC when it is empty (B7); raises PlanError."""
     if name in ("", "UTC"):
@@ -179,6 +190,11 @@ def object_key(prefix: Prefix, values: tuple[str, ...], context: ObjectContext) 
     key = evaluated + _object_name(context)
     problem = key_problem(key)
     return _failure(f"the object key cannot be stored: {problem}") if problem else key
+
+
+def backup_object_key(prefix: Prefix, context: ObjectContext) -> str:
+    """Return the key of an object of the source backup, by a prefix that `parse_backup_prefix` has found storable."""
+    return _evaluate(prefix, (), context) + _object_name(context)
 
 
 def error_object_key(prefix: Prefix, context: ObjectContext) -> str:

@@ -155,7 +155,19 @@ def _store(plan: Plan) -> str:
     lock = plan.bucket.object_lock
     locked = f"Object Lock {lock.mode} {lock.days} days" if lock else "no Object Lock"
     size, interval = plan.stream.buffer_size_bytes // MIB, plan.stream.buffer_interval_s
-    return f"s3://{plan.bucket.name}; an object at {size} MiB or {interval} s; {locked}"
+    return f"s3://{plan.bucket.name}; an object at {size} MiB or {interval} s; {locked}{_backup(plan)}"
+
+
+def _backup(plan: Plan) -> str:
+    """Say where records go as they came, before the transform; nothing where source backup is disabled."""
+    backup = plan.stream.backup
+    if backup is None:
+        return ""
+    size = backup.buffer_size_bytes // MIB
+    return (
+        f"; source backup under {backup.prefix or 'no prefix'}, {backup.compression}, at {size} MiB or "
+        f"{backup.buffer_interval_s} s"
+    )
 
 
 def _query(plan: Plan) -> str:

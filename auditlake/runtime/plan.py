@@ -100,6 +100,16 @@ class KinesisStream:
 
 
 @dataclass(frozen=True)
+class SourceBackup:
+    """The source backup: records as they came, before the transform, with a buffer of their own (B6, documented)."""
+
+    prefix: str
+    compression: str
+    buffer_size_bytes: int
+    buffer_interval_s: int
+
+
+@dataclass(frozen=True)
 class DeliveryStream:
     """The delivery stream: where records wait, how long, and where they go."""
 
@@ -119,6 +129,8 @@ class DeliveryStream:
     role_arn: str = ""
     source: KinesisStream | None = None
     """The data stream that it reads; None for DirectPut, which takes what is put to it."""
+    backup: SourceBackup | None = None
+    """Where its records go untransformed; None where source backup is disabled."""
     attributes: Mapping[str, Any] = field(default_factory=dict)
     """The resource's attributes as they are planned, for who asks what the stream was created with."""
 
@@ -511,7 +523,40 @@ def _stream(resource: Resource, arn: str, region: str, processor: LambdaProcesso
         conversion=_conversion(_block(s3, "data_format_conversion_configuration")),
         encrypted=bool(_block(resource.values, "server_side_encryption").get("enabled")),
         role_arn=role_arn,
+        backup=_source_backup(resource.address, s3),
         attributes=resource.values,
+    )
+
+
+def _source_backup(address: str, s3: Mapping[str, Any]) -> SourceBackup | None:
+    """Return the source backup of a stream; raises PlanError for one that has no place, or another's."""
+    if s3.get("s3_backup_mode") != "Enabled":
+        return None
+    backup = _block(s3, "s3_backup_configuration")
+    if not backup:
+        raise PlanError(
+            f"{address}: s3_backup_configuration is missing, and s3_backup_mode is Enabled: say where the records go."
+        )
+    bucket, prefix = _text(backup, "bucket_arn"), backup.get("prefix") or ""
+    if bucket != _text(s3, "bucket_arn"):
+        raise PlanError(
+            f"{address}: extended_s3_configuration.s3_backup_configuration.bucket_arn = {bucket!r} is not implemented, "
+            f"only the bucket of the stream itself, {_text(s3, 'bucket_arn')!r}: a data directory has one bucket."
+        )
+    errors = _text(s3, "error_output_prefix").partition("!{")[0]
+    if prefix.startswith(errors):
+        raise PlanError(
+            f"{address}: extended_s3_configuration.s3_backup_configuration.prefix = {prefix!r} begins as "
+            f"error_output_prefix does ({errors!r}), and auditlake redrive would read records of the backup as failed: "
+            "give the backup a prefix of its own."
+        )
+    size, interval = backup.get("buffering_size"), backup.get("buffering_interval")
+    return SourceBackup(
+        prefix=prefix,
+        compression=backup.get("compression_format") or "UNCOMPRESSED",
+        # Left out they are 5 MiB and 300 s (API reference, BufferingHints, documented).
+        buffer_size_bytes=(5 if size is None else size) * MIB,
+        buffer_interval_s=300 if interval is None else interval,
     )
 
 

@@ -1,6 +1,7 @@
 """How full the buffers are, what was delivered, what failed."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -17,6 +18,8 @@ def status(plan: Plan, buffer: Buffer, delivery: Problem | None = None) -> dict[
     `recovered` says what was found when the buffer was opened; `damaged` counts the accepted records that cannot be
     read any more. `problem` is what fails now: why requests are refused, and what keeps records from being delivered,
     which is given as `delivery`.
+    `backup` is what the source backup holds, None where the plan has none; `damaged` of it counts the records that
+    could not be read for it.
     `other_share` is the share of stored rows whose first partition key is `other`: event types that are not listed.
     """
     counters = buffer.counters()
@@ -60,6 +63,7 @@ def status(plan: Plan, buffer: Buffer, delivery: Problem | None = None) -> dict[
             "bytes": counters.get("stored.bytes", 0),
             "error_objects": counters.get("stored.error_objects", 0),
         },
+        "backup": None if plan.stream.backup is None else _backed_up(counters),
         "failed": {n.removeprefix("failed."): c for n, c in sorted(counters.items()) if n.startswith("failed.")},
         "damaged": counters.get("damaged.records", 0),
         "recovered": [buffer.recovery.sentence(), *buffer.recovery.problems],
@@ -67,6 +71,10 @@ def status(plan: Plan, buffer: Buffer, delivery: Problem | None = None) -> dict[
         "partitions": partitions,
         "other_share": by_first["other"] / stored if stored else 0.0,
     }
+
+
+def _backed_up(counters: Mapping[str, int]) -> dict[str, int]:
+    return {name: counters.get(f"backup.{name}", 0) for name in ("objects", "records", "bytes", "damaged")}
 
 
 def _partition(names: list[str], destination: str) -> dict[str, Any]:

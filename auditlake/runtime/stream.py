@@ -1,7 +1,8 @@
 """The delivery stream at work: transform by a few threads, then partition, convert and store by one.
 
 A batch that the function hangs on holds up no other. Nothing leaves the buffer before what was made of it is stored, so
-that a crash at any point repeats a step.
+that a crash at any point repeats a step. A source backup takes the records as they came, beside all that: neither
+waits for the other, and a record leaves the buffer when both have it.
 """
 
 import contextlib
@@ -14,13 +15,13 @@ from dataclasses import dataclass, field
 
 from auditlake.errors import StoreError
 from auditlake.runtime.buffer import Buffer
-from auditlake.runtime.destination import Destination
+from auditlake.runtime.destination import SOURCE_BACKUP, Destination
 from auditlake.runtime.exchange import OpenRequests
 from auditlake.runtime.function import Invocable
 from auditlake.runtime.index import BufferFailedError
 from auditlake.runtime.journal_format import Record
 from auditlake.runtime.levels import Level
-from auditlake.runtime.object_writer import NOTHING, ObjectWriter, Stored
+from auditlake.runtime.object_writer import NOTHING, ObjectWriter, Stored, buffering
 from auditlake.runtime.placement import Placement
 from auditlake.runtime.plan import Plan
 from auditlake.runtime.problems import Problem, Problems
@@ -284,8 +285,10 @@ class StreamWorker:
         """Deliver the destinations that are due by size or age, or all of them."""
         objects = rows = 0
         problem = None
+        upto = self._buffer.last_accepted() if everything else None
         while True:
-            due = [level for level in self._buffer.levels() if everything or self._is_due(level)]
+            due = [level for level in self._buffer.levels() if self._is_wanted(level, upto)]
+            before = objects
             for level in due:
                 stored, refused = self._deliver(level.destination)
                 objects += stored.objects
@@ -294,7 +297,8 @@ class StreamWorker:
                 if self._stopping.is_set():
                     return Flushed(objects, rows, problem or _STOPS)
             # A flush goes on: an object holds no more than the buffer's size, and a failed conversion fills the errors.
-            if not everything or problem or not due:
+            # Where nothing is left of what waits, as when its file is gone, nothing is stored and it does not end either.
+            if not everything or problem or objects == before:
                 return Flushed(objects, rows, problem)
 
     def _deliver(self, destination: Destination) -> tuple[Stored, str | None]:
@@ -312,16 +316,26 @@ class StreamWorker:
             self._problems.begin(destination, str(error))
             # If the disk is full, the buffer can be as full as the store: that nothing was stored need not be counted.
             with contextlib.suppress(StoreError):
-                self._buffer.count({"deliveries.failed": 1})
+                of_backup = destination == SOURCE_BACKUP
+                self._buffer.count({"backup.deliveries.failed" if of_backup else "deliveries.failed": 1})
             return NOTHING, str(error)
         return stored, None
+
+    def _is_wanted(self, level: Level, upto: int | None) -> bool:
+        """Whether a destination is due, or holds what a flush of all that was accepted up to a number delivers.
+
+        The backup's records come while it is delivered: without an end a flush would go on as long as they come.
+        """
+        if upto is None:
+            return self._is_due(level)
+        return level.destination != SOURCE_BACKUP or self._buffer.backup_waits(upto)
 
     def _is_due(self, level: Level) -> bool:
         refused_ms = self._refused_ms.get(level.destination)
         if refused_ms is not None and not self._is_old(refused_ms, RETRY_STORE_S):
             return False
-        full = level.bytes >= self._stream.buffer_size_bytes
-        return full or self._is_old(level.opened_ms, self._stream.buffer_interval_s)
+        size, interval_s = buffering(self._stream, level.destination)
+        return level.bytes >= size or self._is_old(level.opened_ms, interval_s)
 
     def _is_rushed(self) -> bool:
         """Whether so many requests are open that what they put waits for the function until there are fewer.

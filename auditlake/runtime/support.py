@@ -131,7 +131,19 @@ _STREAM: Support = {
             },
         },
         "role_arn": HARMLESS,
-        "s3_backup_mode": Only(("Disabled",)),
+        "s3_backup_mode": Only(("Disabled", "Enabled")),
+        "s3_backup_configuration": {
+            "bucket_arn": TEXT,
+            "buffering_interval": NUMBER,
+            "buffering_size": NUMBER,
+            "cloudwatch_logging_options": HARMLESS,
+            "compression_format": Only(("UNCOMPRESSED", "GZIP")),
+            # Nothing of a backup can fail but the store, which is asked until it takes the object.
+            "error_output_prefix": HARMLESS,
+            "kms_key_arn": HARMLESS,
+            "prefix": TEXT,
+            "role_arn": HARMLESS,
+        },
     },
     "kinesis_source_configuration": {"kinesis_stream_arn": TEXT, "role_arn": HARMLESS},
     # The buffer's file is as well protected as the disk that it lies on.

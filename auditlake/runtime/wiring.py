@@ -64,7 +64,7 @@ class Runtime:
         with contextlib.ExitStack() as opened:
             self._opened = opened
             opened.enter_context(only_process(settings.data, settings.url(port)))
-            self.buffer = Buffer(settings.data / "buffer.sqlite")
+            self.buffer = Buffer(settings.data / "buffer.sqlite", has_backup=plan.stream.backup is not None)
             opened.callback(self.buffer.close)
             # The functions have a listener of their own: it outlives the API's, and takes nothing but their key.
             self.wire_listener = opened.enter_context(_loopback_listener())

@@ -25,7 +25,7 @@ from auditlake.errors import AuditlakeError, StoreError
 from auditlake.runtime import journal
 from auditlake.runtime.buffer import Buffer
 from auditlake.runtime.function import FunctionError
-from auditlake.runtime.plan import Plan, load_plan
+from auditlake.runtime.plan import Plan, SourceBackup, load_plan
 from auditlake.runtime.store import DirectoryStore
 from auditlake.runtime.stream import StreamWorker
 from lambda_src.common import envelope
@@ -37,8 +37,10 @@ JOURNAL_FILE_BYTES = 3_000
 """The size at which the driver's journal begins another file, so that a short run has several and removes some."""
 ORPHAN_S = 120
 """When a run ends at the latest, in seconds: whoever had it wait at a gate may have been killed."""
+BACKUP_BYTES = 3_000
+"""The size of the objects of a source backup."""
 SEGMENT_BYTES = 3_000
-"""The same of a spool's segments."""
+"""The size at which a spool begins another segment."""
 FLUSH_S = 2
 """How long the client's run waits for its events to be sent, in seconds."""
 
@@ -50,6 +52,7 @@ class Run:
     `clock_s` shifts its clock; `limit_file_bytes` is how large files may get once all is open; `abandon` ends the
     process when all is accepted, with nothing delivered and nothing closed; for `outage_s` seconds of a clock that runs
     a minute a step the store refuses every object, and `die_in_outage` ends the process after the first of them.
+    With `backup` the stream has a source backup.
     With `url` it is the client that works, on a spool in `data`, and sends there.
     """
 
@@ -63,6 +66,7 @@ class Run:
     outage_s: int = 0
     die_in_outage: bool = False
     url: str | None = None
+    backup: bool = False
 
 
 Seconds = Callable[[], float]
@@ -123,7 +127,7 @@ def work(run: Run, plan: Plan) -> None:
 
     data = Path(run.data)
     with telling(teller):
-        buffer = Buffer(data / "buffer.sqlite")
+        buffer = Buffer(data / "buffer.sqlite", has_backup=run.backup)
         try:
             store = DirectoryStore(data / plan.bucket.name, plan.bucket.object_lock, clock)
             outage = Outage(store, clock() + run.outage_s, clock)
@@ -145,6 +149,12 @@ def work(run: Run, plan: Plan) -> None:
             with telling(teller):
                 buffer.close()
     teller.tell("end")
+
+
+def backed_up(plan: Plan) -> Plan:
+    """Return the plan with a source backup, whose objects hold a few records each."""
+    backup = SourceBackup("raw/", "GZIP", BACKUP_BYTES, plan.stream.buffer_interval_s)
+    return dataclasses.replace(plan, stream=dataclasses.replace(plan.stream, backup=backup))
 
 
 def tell_threads(teller: Teller) -> None:
@@ -261,7 +271,7 @@ def main() -> None:
             try:
                 run = Run(**members)
                 if run.url is None:
-                    work(run, plan)
+                    work(run, backed_up(plan) if run.backup else plan)
                 else:
                     work_as_client(run, run.url)
             finally:

@@ -1,7 +1,9 @@
 """Looks for events where a runtime delivers them: in the table and under the error prefix."""
 
 import base64
+import gzip
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +22,31 @@ def find(data: Path) -> Found:
             _read_rows(path, found)
         for path in sorted(path for path in (bucket / "errors").rglob("*") if path.is_file()):
             _read_errors(path, found)
+    return found
+
+
+def find_twice(data: Path) -> Found:
+    """Look where `find` looks and into the source backup: an event is found that is in both."""
+    delivered, backup = find(data), find_backup(data)
+    both = Found(unreadable=[*delivered.unreadable, *backup.unreadable])
+    for one in delivered.times.keys() & backup.times.keys():
+        both.times[one] = max(delivered.times[one], backup.times[one])
+        both.bodies[one] = delivered.bodies[one] | backup.bodies[one]
+    return both
+
+
+def find_backup(data: Path) -> Found:
+    """Read the records of every object of the source backup below a data directory."""
+    found = Found()
+    for path in sorted(path for path in data.glob("*/raw/**/*") if path.is_file()):
+        try:
+            content = gzip.decompress(path.read_bytes())
+        except (OSError, EOFError, zlib.error) as error:
+            found.unreadable.append(f"the object {path.name} cannot be read: {error}")
+            continue
+        # Records stand one after the other with nothing between them, and each of a trial's is an envelope.
+        for event_id, body in events_of(content.replace(b'}{"auditlake":', b'}\n{"auditlake":')):
+            found.add(event_id, body)
     return found
 
 

@@ -17,7 +17,7 @@ from typing import Any, Literal, Protocol
 
 from tests.faults import trace
 from tests.faults.events import Found, Sent
-from tests.faults.found import find
+from tests.faults.found import find, find_twice
 from tests.faults.narrow import MAIN, Narrow, Told
 from tests.faults.trial import MOST_CASES, Outcome, Trial
 
@@ -92,7 +92,20 @@ class RuntimeSubject:
         return any(data.glob("*/.bucket/incoming/*"))
 
 
+class BackedUpSubject(RuntimeSubject):
+    """The same with a source backup: what is acknowledged must be delivered and backed up."""
+
+    def arguments(self, data: Path) -> Mapping[str, Any]:  # noqa: ARG002 - the seam
+        """Switch the backup on."""
+        return {"backup": True}
+
+    def find(self, data: Path) -> Found:
+        """Look for what is in both."""
+        return find_twice(data)
+
+
 RUNTIME = RuntimeSubject()
+BACKED_UP = BackedUpSubject()
 
 
 @dataclass

@@ -13,7 +13,7 @@ from tests.faults import instances, trace
 from tests.faults.client_faults import ClientSubject
 from tests.faults.endpoint import listening
 from tests.faults.events import Sent
-from tests.faults.instances import RUNTIME, Scenes, batches, drained
+from tests.faults.instances import BACKED_UP, RUNTIME, RuntimeSubject, Scenes, batches, drained
 from tests.faults.narrow import MAIN, Narrow
 from tests.faults.power import OPTIONS, Disk, Played, played
 from tests.faults.trial import Outcome, Trial
@@ -21,12 +21,22 @@ from tests.faults.trial import Outcome, Trial
 
 def power_cut(trial: Trial) -> Outcome:
     """Play the calls of a run to a model of a disk, cut its power after each of them, and start on what is left."""
+    return _power_cut(trial, RUNTIME)
+
+
+def power_cut_with_a_backup(trial: Trial) -> Outcome:
+    """Do the same with a source backup: an event must be in the table and the backup."""
+    return _power_cut(trial, BACKED_UP)
+
+
+def _power_cut(trial: Trial, subject: RuntimeSubject) -> Outcome:
     with Narrow(trial.directory()) as narrow:
-        scenes = Scenes(trial, narrow, RUNTIME)
+        scenes = Scenes(trial, narrow, subject)
         outcome = Outcome()
         for scene in instances.SCENES:
             data, sent = scenes.begin(scene)
-            outcome += _cut_after_each(trial, scenes, _Traced(data, sent, {}), bounded=3).named(scene)
+            run = _Traced(data, sent, subject.arguments(data))
+            outcome += _cut_after_each(trial, scenes, run, bounded=3).named(scene)
         return outcome
 
 

@@ -19,6 +19,11 @@ def killed_at_each_call(trial: Trial) -> Outcome:
     return instances.each_call(trial, trace.CHANGES, instances.Options(), bounded=6, at_most=ALL_CASES)
 
 
+def killed_at_each_call_of_a_backup(trial: Trial) -> Outcome:
+    """Kill the narrow driver with a source backup at each such call: an event must be in the table and the backup."""
+    return instances.each_call(trial, trace.CHANGES, instances.Options(), bounded=6, subject=instances.BACKED_UP)
+
+
 def killed_before_syncs(trial: Trial) -> Outcome:
     """Kill the narrow driver after a file or its name has changed and before fsync has it on the disk."""
     return instances.each_call(trial, ("fsync",), instances.Options(), bounded=4)

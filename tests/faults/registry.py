@@ -55,6 +55,7 @@ class NotApplicable:
 
 
 NARROW = "buffer, stream, store"
+BACKUP = "source backup"
 SERVER = "auditlake up"
 CLIENT = "client"
 TRANSFORM = "transform"
@@ -63,6 +64,9 @@ FAULTS: tuple[Fault, ...] = (
     Fault("1a", "kill -9 at each call", NARROW, process_faults.killed_at_each_call, True, trace.unavailable),
     Fault("1b", "kill -9 at a call", SERVER, process_faults.server_killed_at_each_call, False, trace.unavailable),
     Fault("1c", "kill -9 at each call", CLIENT, client_faults.killed_at_each_call, True, trace.unavailable),
+    Fault(
+        "1d", "kill -9 at each call", BACKUP, process_faults.killed_at_each_call_of_a_backup, True, trace.unavailable
+    ),
     Fault("2", "SIGTERM while requests are open", SERVER, process_faults.stopped_with_open_requests, True),
     Fault("3", "SIGSTOP, then SIGCONT", SERVER, process_faults.frozen),
     Fault("4", "two instances on one data directory", SERVER, process_faults.started_twice, True),
@@ -133,6 +137,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault("14d", "kill -9, loss of power", NARROW, power_faults.power_cut_after_kill, True, trace.unavailable),
     Fault("14e", "loss of power (modelled)", CLIENT, power_faults.client_power_cut, True, trace.unavailable),
+    Fault("14f", "loss of power (modelled)", BACKUP, power_faults.power_cut_with_a_backup, True, trace.unavailable),
     Fault("15", "exception", TRANSFORM, transform_faults.throws),
     Fault("16", "time-out", TRANSFORM, transform_faults.times_out),
     Fault("17", "hang", TRANSFORM, transform_faults.hangs),
