@@ -804,3 +804,15 @@ def test_what_the_disk_refuses_is_a_sentence_and_is_tried_again(
 
     assert "the disk is full; free some space. It is tried again" in caplog.text
     assert "Traceback" not in caplog.text
+
+
+def test_a_flush_ends_though_what_waits_is_not_there(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records that are counted and that the journal no longer has keep no flush from ending."""
+    stream = make(backup=BACKUP)
+    stream.put(row={"event_id": "e"})
+    monkeypatch.setattr("auditlake.runtime.backup_queue.BackupQueue.contents", lambda _self, _max_bytes: [])
+
+    flushed = stream.worker.step(everything=True)
+
+    assert (flushed.rows, stream.rows()) == (1, ["e"])
+    assert [level.records for level in stream.buffer.levels()] == [1]

@@ -286,9 +286,9 @@ class StreamWorker:
         objects = rows = 0
         problem = None
         upto = self._buffer.last_accepted() if everything else None
+        before: list[Level] = []
         while True:
             due = [level for level in self._buffer.levels() if self._is_wanted(level, upto)]
-            before = objects
             for level in due:
                 stored, refused = self._deliver(level.destination)
                 objects += stored.objects
@@ -297,9 +297,10 @@ class StreamWorker:
                 if self._stopping.is_set():
                     return Flushed(objects, rows, problem or _STOPS)
             # A flush goes on: an object holds no more than the buffer's size, and a failed conversion fills the errors.
-            # Where nothing is left of what waits, as when its file is gone, nothing is stored and it does not end either.
-            if not everything or problem or objects == before:
+            # What waits and cannot be found, as when its file is gone, waits as before; then it ends too.
+            if not everything or problem or due == before:
                 return Flushed(objects, rows, problem)
+            before = due
 
     def _deliver(self, destination: Destination) -> tuple[Stored, str | None]:
         """Store one object of a destination; returns what was stored, and why nothing was."""
