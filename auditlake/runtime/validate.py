@@ -199,6 +199,8 @@ def _member_reader(members: Mapping[str, Reader]) -> Reader:
 
 
 def _check_body(model: _Model, raw: bytes) -> None:
+    if not raw:
+        raise _invalid("the body is empty")
     try:
         body = _decoded(model, raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
