@@ -48,12 +48,12 @@ def test_settings_of_a_single_method_are_compared() -> None:
     """A method's own throttle that is planned must be there, and one that is not planned is told."""
     throttle = {"throttling_rate_limit": 5, "throttling_burst_limit": 9}
     planned = [{"method_path": "events/POST", "settings": [throttle]}]
-    same = {"throttlingRateLimit": 5.0, "throttlingBurstLimit": 9}
+    same: dict[str, object] = {"throttlingRateLimit": 5.0, "throttlingBurstLimit": 9}
 
     def differing(deployed: dict[str, dict[str, object]], wanted: list[Mapping[str, Any]]) -> list[str]:
         return [one.check for one in settings_outcomes("api", wanted, deployed) if one.state is State.DIFFERS]
 
     assert differing({"~1events/POST": same}, [*planned]) == []
-    slower = {**same, "throttlingRateLimit": 1.0}
+    slower: dict[str, object] = {**same, "throttlingRateLimit": 1.0}
     assert differing({"events/POST": slower}, [*planned]) == ["throttle (requests/s) of events/POST"]
     assert differing({"~1events~1batch/POST": same}, []) == ["settings of events/batch/POST"]

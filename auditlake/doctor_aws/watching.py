@@ -1,4 +1,4 @@
-"""Whether somebody would hear of it: alarms, their topic, the canary, logs, and error objects that nobody has looked after."""
+"""Whether somebody would hear of it: alarms, topic, canary, logs, and error objects that nobody has looked after."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
