@@ -31,6 +31,8 @@ class Names:
     endpoint: str = ""
     alarms: tuple[str, ...] = ()
     topic: str = ""
+    canary: str = ""
+    """What the canary's function and its schedule are called; empty for a stack without one."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,7 @@ def names_of_plan(promise: Promise, aws: Aws) -> Names:
         stage=str(promise.one("aws_api_gateway_stage").get("stage_name", "")),
         alarms=tuple(str(alarm["alarm_name"]) for alarm in alarms),
         topic=heard[0] if heard else "",
+        canary=str(promise.one("aws_cloudwatch_event_rule").get("name", "")),
     )
 
 
@@ -150,14 +153,16 @@ def read_outputs(path: Path) -> Names:
     try:
         outputs = {name: output["value"] for name, output in json.loads(text).items()}
         _, _, _, region, account, _ = outputs["stream"]["arn"].split(":", 5)
+        canary = outputs.get("canary") or {}
         return Names(
             region=region,
             account_id=account,
             bucket=outputs["bucket"],
             stream=outputs["stream"]["name"],
             endpoint=outputs["endpoint"],
-            alarms=tuple((outputs.get("alarms") or {}).values()),
+            alarms=(*(outputs.get("alarms") or {}).values(), *filter(None, [canary.get("alarm")])),
             topic=outputs.get("alarm_topic") or "",
+            canary=canary.get("name", ""),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         raise PlanError(_no_outputs(path)) from None

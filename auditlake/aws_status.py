@@ -99,6 +99,8 @@ def look(aws: Aws, names: Names, window: Window) -> list[Part]:
     else:
         parts.append(Part("objects", State.BLIND, "The stream's prefixes are not known, so nothing was listed."))
     parts += _asked("alarms", lambda: [_alarms(aws, names)])
+    if names.canary:
+        parts += _asked("canary", lambda: [_canary(aws, names)])
     return parts
 
 
@@ -310,6 +312,15 @@ def _alarms(aws: Aws, names: Names) -> Part:
         says = f"{len(names.alarms) - found} of {len(names.alarms)} are not there: auditlake doctor --aws names them"
         return Part("alarms", State.WRONG, says, facts=facts)
     return Part("alarms", State.OK, f"none of {found} rings", facts=facts)
+
+
+def _canary(aws: Aws, names: Names) -> Part:
+    """Say whether the canary's function is there and its schedule runs it."""
+    aws.ask("lambda", "get_function_configuration", FunctionName=names.canary)
+    rule = aws.ask("events", "describe_rule", Name=names.canary)
+    runs, schedule = rule.get("State") == "ENABLED", rule.get("ScheduleExpression", "")
+    says = f"{names.canary}: {schedule}" if runs else f"the schedule {names.canary} is {rule.get('State')}"
+    return Part("canary", State.OK if runs else State.WRONG, says, facts={"name": names.canary, "schedule": schedule})
 
 
 def _asked(name: str, parts: Callable[[], Iterable[Part]]) -> list[Part]:

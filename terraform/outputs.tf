@@ -77,3 +77,8 @@ output "kinesis_stream" {
   description = "The Kinesis data stream, name and ARN, for producers that put to it directly; null without kinesis_source."
   value       = var.kinesis_source == null ? null : { name = module.kinesis[0].stream.name, arn = module.kinesis[0].stream.arn }
 }
+
+output "canary" {
+  description = "The canary's function and schedule, which share a name, and its alarm; null without a canary."
+  value       = one(module.canary[*].canary)
+}

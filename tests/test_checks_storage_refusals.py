@@ -42,6 +42,9 @@ FAULTS: list[tuple[str, Edit]] = [
     ("object-lock-mode", lambda d: _retention(d, mode="LEGAL")),
     ("object-lock-period", lambda d: _retention(d, years=1)),
     ("object-lock-period", lambda d: _retention(d, days=None)),
+    ("object-lock-period", lambda d: _retention(d, days=0)),
+    ("object-lock-period", lambda d: _retention(d, days=0, years=0)),
+    ("object-lock-period", lambda d: _retention(d, days=0, years=101)),
     ("object-lock-period", lambda d: _retention(d, days=36501)),
     ("object-lock-period", lambda d: _retention(d, days=None, years=101)),
     ("access-logs-into-locked-bucket", lambda d: d.add("aws_s3_bucket_logging", bucket="web", target_bucket=BUCKET)),
@@ -57,6 +60,8 @@ FINE: list[tuple[str, Edit]] = [
     ("versioning enabled on a bucket that is locked later", _locked_later),
     ("a lock of years", lambda d: _retention(d, days=None, years=100)),
     ("a lock of a day", lambda d: _retention(d, days=1)),
+    ("a lock of days that stands", lambda d: _retention(d, days=1, years=0)),
+    ("a lock of years that stands", lambda d: _retention(d, days=0, years=1)),
     ("the least in an infrequent access class", lambda d: _rule(d, (30, "STANDARD_IA"), (60, "GLACIER_IR"))),
     ("expiry a day after the move", lambda d: _rule(d, (365, "GLACIER_IR"), expiration=_expires(366))),
     (

@@ -279,6 +279,32 @@ def forgetful(stack: Deployed) -> Callable[[], None]:
     return lambda: logs.put_retention_policy(logGroupName=name, retentionInDays=365)
 
 
+def results(stack: Deployed) -> Callable[[], None]:
+    """Open the bucket of Athena's results, and keep results for ever."""
+    s3, name = stack.client("s3"), stack.names()["results_bucket"]
+    block = s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"]
+    rules = s3.get_bucket_lifecycle_configuration(Bucket=name)["Rules"]
+    encryption = s3.get_bucket_encryption(Bucket=name)["ServerSideEncryptionConfiguration"]
+    s3.delete_bucket_lifecycle(Bucket=name)
+    s3.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration={**block, "BlockPublicAcls": False})
+    plain = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
+    s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration=plain)
+
+    def undo() -> None:
+        s3.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=block)
+        s3.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration={"Rules": rules})
+        s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration=encryption)
+
+    return undo
+
+
+def execution_log(stack: Deployed, days: int) -> None:
+    """Change how long the log of executions is kept."""
+    (api,) = stack.client("apigateway").get_rest_apis()["items"]
+    name = f"API-Gateway-Execution-Logs_{api['id']}/v1"
+    stack.client("logs").put_retention_policy(logGroupName=name, retentionInDays=days)
+
+
 Change = Callable[[Deployed], Callable[[], object]]
 
 
@@ -315,6 +341,8 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
     "alarm removed": (no_alarm, {"there"}),
     "subscription": (unheard, {"subscriptions"}),
     "log": (forgetful, {"retention (days)"}),
+    "execution log": (both(execution_log, (1,), (365,)), {"retention (days)"}),
+    "results": (results, {"public access: block_public_acls", "default encryption", "lifecycle rule expire"}),
 }
 
 
@@ -330,6 +358,32 @@ def test_each_change_by_hand_is_told(stack: Deployed, tmp_path: Path, name: str)
     assert code == 1
     assert {one["check"] for one in found} == expected
     assert all(one["state"] == "differs" and one["advice"] and one["promised"] != one["deployed"] for one in found)
+
+
+def test_a_canary_that_is_gone_is_told(stack: Deployed, tmp_path: Path) -> None:
+    """A canary of the plan that is not there differs; by the outputs it is wrong, and so is its alarm."""
+    planned = json.loads(stack.plan.read_text())
+    for kind, values in {
+        "aws_cloudwatch_event_rule": {"name": "auditlake-canary", "schedule_expression": "rate(15 minutes)"},
+        "aws_lambda_function": {"function_name": "auditlake-canary", "handler": "h"},
+    }.items():
+        resource = {"address": f"{kind}.canary", "mode": "managed", "type": kind, "values": values}
+        planned["planned_values"]["root_module"].setdefault("resources", []).append(resource)
+    plan = tmp_path / "canary.json"
+    plan.write_text(json.dumps(planned))
+    done = run(stack, tmp_path, "doctor", str(plan), "--aws", "--json")
+    assert done.returncode == 1
+    found = {one["subject"]: one["deployed"] for one in json.loads(done.stdout) if one["state"] == "differs"}
+    assert found == {"schedule auditlake-canary": "not there", "function auditlake-canary": "not there"}
+
+    named = json.loads(stack.outputs.read_text())
+    named["canary"] = {"value": {"name": "auditlake-canary", "alarm": "auditlake-canary-absent"}}
+    outputs = tmp_path / "canary-outputs.json"
+    outputs.write_text(json.dumps(named))
+    done = run(stack, tmp_path, "status", "--aws", "--outputs", str(outputs), "--json")
+    assert done.returncode == 1
+    wrong = {part["name"] for part in json.loads(done.stdout)["parts"] if part["state"] == "wrong"}
+    assert wrong == {"alarms", "canary"}
 
 
 def test_a_difference_is_a_line(stack: Deployed, tmp_path: Path) -> None:
@@ -474,6 +528,13 @@ def test_another_accounts_plan_is_refused(stack: Deployed, tmp_path: Path) -> No
     done = run(stack, tmp_path, "doctor", str(plan), "--aws")
     assert done.returncode == 2
     assert "of the account 999999999999" in done.stderr
+
+
+def test_a_runtimes_options_are_refused_with_aws(tmp_path: Path) -> None:
+    """--url and --token say where a runtime is: with --aws that is a sentence and exit 2, nothing is asked."""
+    done = command_line.auditlake(tmp_path, "status", "--aws", "--url", "http://127.0.0.1:9", "--token", "t")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--url and --token: for a runtime on one machine" in done.stderr
 
 
 @pytest.mark.parametrize("command", [("status", "--region", "us-east-1"), ("doctor", "--region", "us-east-1")])

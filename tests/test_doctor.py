@@ -177,7 +177,7 @@ def test_what_one_machine_does_not_do_is_told_once_with_what_is_allowed(tmp_path
     (finding,) = [finding for finding in examine(draft.write(tmp_path)) if finding.severity == "local"]
 
     assert (finding.attribute, finding.came) == ("versioning_configuration.mfa_delete", "Enabled")
-    assert finding.says == "This is not implemented."
+    assert finding.says == "This is not implemented, only 'Disabled'."
     assert finding.advice == "Run it on AWS, or leave it out of the plan that you run here."
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from auditlake.doctor_aws.api import deployed_auth, planned_auth
+from auditlake.doctor_aws.api import deployed_auth, planned_auth, settings_outcomes
+from auditlake.doctor_aws.outcome import State
 
 SCHEMES = {
     "sigv4": {"x-amazon-apigateway-authtype": "awsSigv4"},
@@ -41,3 +42,18 @@ def test_deployed_methods_are_named_alike() -> None:
         {"path": "/events", "resourceMethods": {"POST": {"authorizationType": "AWS_IAM"}}},
     ]
     assert deployed_auth(resources) == {"auth of POST /events": "AWS_IAM"}
+
+
+def test_settings_of_a_single_method_are_compared() -> None:
+    """A method's own throttle that is planned must be there, and one that is not planned is told."""
+    throttle = {"throttling_rate_limit": 5, "throttling_burst_limit": 9}
+    planned = [{"method_path": "events/POST", "settings": [throttle]}]
+    same: dict[str, object] = {"throttlingRateLimit": 5.0, "throttlingBurstLimit": 9}
+
+    def differing(deployed: dict[str, dict[str, object]], wanted: list[Mapping[str, Any]]) -> list[str]:
+        return [one.check for one in settings_outcomes("api", wanted, deployed) if one.state is State.DIFFERS]
+
+    assert differing({"~1events/POST": same}, [*planned]) == []
+    slower: dict[str, object] = {**same, "throttlingRateLimit": 1.0}
+    assert differing({"events/POST": slower}, [*planned]) == ["throttle (requests/s) of events/POST"]
+    assert differing({"~1events~1batch/POST": same}, []) == ["settings of events/batch/POST"]

@@ -42,6 +42,13 @@ def test_each_part_that_is_not_here_is_named() -> None:
     assert "mutual TLS" not in said[1]
 
 
+def test_a_policy_beside_the_document_is_named_too() -> None:
+    """Once the API stands, the provider reads the policy back as an attribute."""
+    (said,) = unenforced([Planned("aws_api_gateway_rest_api", {"policy": "{}"})], {})
+    assert "resource policy" in said
+    assert list(unenforced([Planned("aws_api_gateway_rest_api", {"policy": ""})], {})) == []
+
+
 def test_an_api_key_is_told_from_an_authorizer() -> None:
     """Both are of type apiKey in OpenAPI; a key has the header x-api-key and no type of authentication."""
     assert is_api_key({"type": "apiKey", "name": "x-api-key"})

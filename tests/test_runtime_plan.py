@@ -321,3 +321,16 @@ def test_a_lifecycle_is_told_to_be_s3s(text: str, plan: Plan) -> None:
     assert "(rules archive, noncurrent) is S3's: here nothing expires or moves" in notice
     none = parse_plan(changed(text, "aws_s3_bucket_lifecycle_configuration", rule=[]), "plan")
     assert none.bucket.notices() == ()
+
+
+def test_a_bucket_that_says_it_all_itself_is_read(text: str) -> None:
+    """Lock and lifecycle as blocks of the bucket count where no resource of its own has any."""
+    lock = [{"object_lock_enabled": "Enabled", "rule": [{"default_retention": [{"mode": "COMPLIANCE", "years": 2}]}]}]
+    moves = [{"id": "cold", "enabled": True, "transition": [{"days": 90, "storage_class": "GLACIER"}]}]
+    off = [{"id": "off", "enabled": False, "expiration": [{"days": 1}]}]
+    inline = changed(text, "aws_s3_bucket", object_lock_configuration=lock, lifecycle_rule=[*moves, *off])
+    both = parse_plan(inline, "plan").bucket
+    assert both == parse_plan(text, "plan").bucket
+    without_rules = changed(inline, "aws_s3_bucket_lifecycle_configuration", rule=[])
+    alone = parse_plan(changed(without_rules, "aws_s3_bucket_object_lock_configuration", rule=[]), "plan").bucket
+    assert (alone.object_lock, alone.lifecycle) == (ObjectLock("COMPLIANCE", 730), ("cold",))

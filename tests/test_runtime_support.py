@@ -71,6 +71,14 @@ def conversion(**members: Any) -> Planned:  # noqa: ANN401 - any JSON
             Planned("aws_s3_bucket_versioning", {"bucket": "b", "versioning_configuration": [{"status": "Suspended"}]}),
             "versioning_configuration.status = 'Suspended' is not implemented, only 'Enabled'",
         ),
+        (
+            Planned("aws_s3_bucket", {"versioning": [{"enabled": True, "mfa_delete": True}]}),
+            "versioning.mfa_delete = True is not implemented",
+        ),
+        (
+            Planned("aws_api_gateway_rest_api", {"body": "{}", "binary_media_types": ["image/png"]}),
+            "binary_media_types is not implemented",
+        ),
         (Planned("aws_apigatewayv2_api"), "the resource type aws_apigatewayv2_api is not implemented"),
         (Planned("aws_sqs_queue"), "the resource type aws_sqs_queue is not implemented"),
         (Planned("aws_lambda_function", {"layers": ["arn"]}), "layers is not implemented"),

@@ -6,7 +6,9 @@ from typing import Any
 
 import boto3
 
+from auditlake import doctor
 from auditlake.default_plan import copy_stack, init, terraform
+from tests.conftest import Up
 from tests.terraform_moto import moto, override
 from tests.terraform_runs import let_go, need_terraform
 
@@ -39,14 +41,35 @@ def rotates(kms: Any, alias: str) -> bool:  # noqa: ANN401  # boto3 makes its cl
     return bool(kms.get_key_rotation_status(KeyId=keys[alias])["KeyRotationEnabled"])
 
 
-def test_the_stack_applies_settles_and_destroys(tmp_path: Path) -> None:
-    """One apply makes everything, a second plan finds nothing to do, and a destroy leaves nothing."""
+def shown(root: Path, *settings: str) -> str:
+    """Plan into the file `tfplan` and return the plan's JSON."""
+    terraform(root, "plan", "-no-color", "-input=false", "-out=tfplan", *settings)
+    return terraform(root, "show", "-json", "tfplan")
+
+
+def assert_judged_alike(folder: Path, fresh: str, standing: str, up: Up) -> None:
+    """Assert that `doctor` says of the plan of a stack that stands what it said before the apply, and that it runs."""
+    plans = folder / "fresh.json", folder / "standing.json"
+    for path, text in zip(plans, (fresh, standing), strict=True):
+        path.write_text(text)
+    before, after = map(doctor.examine, plans)
+    assert after == before
+    assert doctor.exit_code(after, strict=False) == 0
+    up("--plan", str(plans[1]))
+
+
+def test_the_stack_applies_settles_and_destroys(tmp_path: Path, up: Up) -> None:
+    """One apply makes everything, a second plan finds nothing to do, and a destroy leaves nothing.
+
+    The plan of what stands is judged as the one before it stood, and runs on one machine.
+    """
     need_terraform()
     with moto() as url:
         root = copy_stack(tmp_path / "stack", override(url))
         init(root)
         settings = f"-var-file={EXAMPLE}"
-        terraform(root, "apply", "-no-color", "-input=false", "-auto-approve", settings)
+        fresh = shown(root, settings)
+        terraform(root, "apply", "-no-color", "-input=false", "tfplan")
         outputs = {name: output["value"] for name, output in json.loads(terraform(root, "output", "-json")).items()}
         made = {
             "stream": client("firehose", url).list_delivery_streams()["DeliveryStreamNames"],
@@ -59,8 +82,7 @@ def test_the_stack_applies_settles_and_destroys(tmp_path: Path) -> None:
             "runs": [rule["ScheduleExpression"] for rule in client("events", url).list_rules()["Rules"]],
             "lock": client("s3", url).get_object_lock_configuration(Bucket=outputs["bucket"]),
         }
-        terraform(root, "plan", "-no-color", "-input=false", "-out=again", settings)
-        again = json.loads(terraform(root, "show", "-json", "again"))
+        standing = shown(root, settings)
         let_go(root)
         terraform(root, "destroy", "-no-color", "-input=false", "-auto-approve", settings)
         left = terraform(root, "state", "list"), client("s3", url).list_buckets()["Buckets"]
@@ -84,5 +106,6 @@ def test_the_stack_applies_settles_and_destroys(tmp_path: Path) -> None:
     assert made["alarms"] == sorted([*outputs["alarms"].values(), "auditlake-canary-absent"])
     assert made["runs"] == ["rate(15 minutes)"]
     assert outputs["try_it"].endswith(f" {outputs['endpoint']}/events")
-    assert changes(again) == {}
+    assert changes(json.loads(standing)) == {}
+    assert_judged_alike(tmp_path, fresh, standing, up)
     assert left == ("", [])

@@ -60,6 +60,8 @@ def _lock_period(planned: Planned) -> Iterator[Place]:
     attribute = "rule.default_retention"
     for lock, retention in _retentions(planned):
         days, years = retention.get("days"), retention.get("years")
+        if (days, years).count(0) == 1 and (days or years):
+            days, years = days or None, years or None  # of a lock that stands, the provider reads what is not set as 0
         if days and years:
             yield Place(lock, attribute, f"days = {days}, years = {years}")
         elif outside(days, 1, 36500):

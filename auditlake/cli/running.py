@@ -14,7 +14,7 @@ from rich.text import Text
 
 from auditlake import control
 from auditlake.cli.failures import EndpointOption, RegionOption
-from auditlake.cli.on_aws import AwsOption, DaysOption, HoursOption, OutputsOption, answered, show_status
+from auditlake.cli.on_aws import CANNOT_ASK, AwsOption, DaysOption, HoursOption, OutputsOption, answered, show_status
 from auditlake.cli.shared import (
     DataOption,
     JsonOption,
@@ -140,6 +140,7 @@ def flush(url: UrlOption = control.DEFAULT_URL, token: TokenOption = None, as_js
 
 @app.command(epilog="Example: auditlake status --watch; auditlake status --aws --plan plan.json")
 def status(
+    ctx: typer.Context,
     url: UrlOption = control.DEFAULT_URL,
     token: TokenOption = None,
     as_json: JsonOption = False,
@@ -159,6 +160,11 @@ def status(
     if aws:
         if watch:
             raise ControlError("--watch is for one machine; on AWS the alarms watch, and each look costs requests.")
+        given = [name for name in ("url", "token") if str(ctx.get_parameter_source(name)).endswith("COMMANDLINE")]
+        if given:
+            named = " and ".join(f"--{name}" for name in given)
+            err.print(f"auditlake: {named}: for a runtime on one machine; leave out, or leave out --aws.", markup=False)
+            raise typer.Exit(CANNOT_ASK)
         raise typer.Exit(answered(lambda: show_status(plan, outputs, endpoint, region, hours, days, as_json=as_json)))
     if plan or outputs or endpoint or region:
         raise ControlError("--plan, --outputs, --endpoint-url and --region say which stack on AWS: give --aws too.")

@@ -7,6 +7,7 @@ from typing import Any
 from auditlake.aws_ask import Absent, Aws
 from auditlake.aws_stack import Names, Promise, block
 from auditlake.doctor_aws.outcome import Facts, Outcome, compared, judged, looked
+from auditlake.doctor_aws.watching import log_outcomes
 
 _VERBS = ("get", "put", "post", "delete", "options", "head", "patch")
 MEND = "terraform apply puts it back; who changed it: docs/runbook.md"
@@ -27,6 +28,10 @@ def _api(promise: Promise, aws: Aws, names: Names) -> Iterator[Outcome]:
     yield judged(subject, "apis of this name", well=len(found) == 1, promised=1, deployed=len(found))
     yield from looked(subject, "methods", lambda: _methods(promise, aws, subject, found[0]))
     yield from looked(subject, f"stage {names.stage}", lambda: _stage(promise, aws, names, found[0]))
+    nameless = [group for group in promise.of("aws_cloudwatch_log_group") if not group.get("name")]
+    if len(nameless) == 1:  # its name holds the API's id
+        log = f"API-Gateway-Execution-Logs_{found[0]}/{names.stage}"
+        yield from looked(f"log {log}", "retention", lambda: log_outcomes(aws, log, nameless[0]))
 
 
 def planned_auth(document: Mapping[str, Any]) -> Facts:
@@ -84,17 +89,44 @@ def _methods(promise: Promise, aws: Aws, subject: str, api: str) -> Iterator[Out
 def _stage(promise: Promise, aws: Aws, names: Names, api: str) -> Iterator[Outcome]:
     subject = f"api {names.api}"
     stage = aws.ask("apigateway", "get_stage", restApiId=api, stageName=names.stage)
-    planned = block(promise.one("aws_api_gateway_method_settings", method_path="*/*"), "settings")
-    promised = {
+    planned = promise.of("aws_api_gateway_method_settings")
+    yield from settings_outcomes(subject, planned, stage.get("methodSettings") or {})
+    log = block(promise.one("aws_api_gateway_stage"), "access_log_settings").get("destination_arn")
+    found = stage.get("accessLogSettings", {}).get("destinationArn")
+    yield from compared(subject, {"access log": log}, {"access log": found and found.removesuffix(":*")}, MEND)
+
+
+def settings_outcomes(
+    subject: str, planned: list[Mapping[str, Any]], deployed: Mapping[str, Mapping[str, Any]]
+) -> Iterator[Outcome]:
+    """Compare the stage's settings and those of single methods, whose own take the place of the stage's."""
+    found = {_method_path(path): stage_facts(settings) for path, settings in deployed.items()}
+    promised = {_method_path(one["method_path"]): _planned_settings(block(one, "settings")) for one in planned}
+    for path, facts in promised.items():
+        of = "" if path == "*/*" else f" of {path}"
+        has = found.get(path, {})
+        yield from compared(
+            subject,
+            {f"{name}{of}": v for name, v in facts.items()},
+            {f"{name}{of}": v for name, v in has.items()},
+            MEND,
+        )
+    for path in sorted(found.keys() - promised.keys()):
+        check, has = f"settings of {path}", dict(found[path])
+        yield judged(subject, check, well=False, promised="none of its own", deployed=has, advice=MEND)
+
+
+def _planned_settings(planned: Mapping[str, Any]) -> Facts:
+    return {
         "throttle (requests/s)": _number(planned.get("throttling_rate_limit")),
         "throttle (burst)": _number(planned.get("throttling_burst_limit")),
         "data trace": planned.get("data_trace_enabled"),
         "metrics": planned.get("metrics_enabled"),
     }
-    yield from compared(subject, promised, stage_facts(stage.get("methodSettings", {}).get("*/*", {})), MEND)
-    log = block(promise.one("aws_api_gateway_stage"), "access_log_settings").get("destination_arn")
-    found = stage.get("accessLogSettings", {}).get("destinationArn")
-    yield from compared(subject, {"access log": log}, {"access log": found and found.removesuffix(":*")}, MEND)
+
+
+def _method_path(path: str) -> str:
+    return path.replace("~1", "/").strip("/")
 
 
 def _number(value: Any) -> float | None:  # noqa: ANN401 - any JSON value

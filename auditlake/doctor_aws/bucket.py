@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -29,6 +30,19 @@ def check(promise: Promise, aws: Aws, names: Names) -> Iterator[Outcome]:
     yield from look("versioning", lambda: _versioning(promise, aws, names))
     yield from look("public access block", lambda: _public_access(promise, aws, names))
     yield from look("policy", lambda: _policy(promise, aws, names))
+    yield from look("default encryption", lambda: _encryption(promise, aws, names))
+    yield from look("lifecycle", lambda: _lifecycle(promise, aws, names))
+    for group in promise.of("aws_athena_workgroup"):
+        location = str(block(group, "configuration", "result_configuration").get("output_location") or "")
+        results = location.removeprefix("s3://").partition("/")[0]
+        if promise.one("aws_s3_bucket", bucket=results):
+            yield from _results(promise, aws, replace(names, bucket=results))
+
+
+def _results(promise: Promise, aws: Aws, names: Names) -> Iterator[Outcome]:
+    """Yield the outcomes of the bucket of Athena's results, which are copies of events: not public, and they go."""
+    look = partial(looked, f"bucket {names.bucket}")
+    yield from look("public access block", lambda: _public_access(promise, aws, names))
     yield from look("default encryption", lambda: _encryption(promise, aws, names))
     yield from look("lifecycle", lambda: _lifecycle(promise, aws, names))
 

@@ -1,4 +1,4 @@
-"""Whether somebody would hear of it: alarms, their topic, logs, and error objects that nobody has looked after."""
+"""Whether somebody would hear of it: alarms, topic, canary, logs, and error objects that nobody has looked after."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
@@ -16,16 +16,20 @@ MAX_PAGES = 10
 
 
 def check(promise: Promise, aws: Aws, names: Names) -> Iterator[Outcome]:
-    """Yield the outcomes of alarms, topic and logs."""
+    """Yield the outcomes of alarms, topic, canary and logs."""
     planned = {str(one["alarm_name"]): one for one in promise.of("aws_cloudwatch_metric_alarm")}
     if planned:
         yield from looked("alarms", "alarms", lambda: _alarms(aws, planned))
     if names.topic:
         yield from looked(f"topic {names.topic}", "subscriptions", lambda: _subscriptions(aws, names.topic))
     for group in promise.of("aws_cloudwatch_log_group"):
-        # The name of the execution log holds the API's id, which a plan does not know.
+        # The name of the execution log holds the API's id, which a plan does not know: api.py looks at it.
         if name := group.get("name"):
-            yield from looked(f"log {name}", "retention", partial(_log, aws, name, group))
+            yield from looked(f"log {name}", "retention", partial(log_outcomes, aws, name, group))
+    for rule in promise.of("aws_cloudwatch_event_rule"):
+        yield from looked(f"schedule {rule['name']}", "schedule", partial(_schedule, aws, rule))
+    for function in promise.of("aws_lambda_function"):
+        yield from looked(f"function {function['function_name']}", "function", partial(_function, aws, function))
 
 
 def check_errors(promise: Promise, aws: Aws, names: Names, now: datetime, older_than_days: int) -> Iterator[Outcome]:
@@ -79,7 +83,23 @@ def _subscriptions(aws: Aws, topic: str) -> Iterator[Outcome]:
     )
 
 
-def _log(aws: Aws, name: str, group: Mapping[str, Any]) -> Iterator[Outcome]:
+def _schedule(aws: Aws, planned: Mapping[str, Any]) -> Iterator[Outcome]:
+    """Compare what runs the canary: that it is switched on, and how often."""
+    rule = aws.ask("events", "describe_rule", Name=planned["name"])
+    promised = {"state": "ENABLED", "schedule": planned.get("schedule_expression")}
+    deployed = {"state": rule.get("State"), "schedule": rule.get("ScheduleExpression")}
+    yield from compared(f"schedule {planned['name']}", promised, deployed)
+
+
+def _function(aws: Aws, planned: Mapping[str, Any]) -> Iterator[Outcome]:
+    name = planned["function_name"]
+    found = aws.ask("lambda", "get_function_configuration", FunctionName=name)
+    promised, deployed = {"handler": planned.get("handler")}, {"handler": found.get("Handler")}
+    yield from compared(f"function {name}", promised, deployed)
+
+
+def log_outcomes(aws: Aws, name: str, group: Mapping[str, Any]) -> Iterator[Outcome]:
+    """Compare how long a log is kept."""
     groups = aws.ask("logs", "describe_log_groups", logGroupNamePrefix=name, limit=50)["logGroups"]
     found = {one["logGroupName"]: one.get("retentionInDays", "for ever") for one in groups}
     promised = {"retention (days)": group.get("retention_in_days") or "for ever"}

@@ -24,7 +24,8 @@ def unenforced(resources: Iterable[PlannedResource], document: Mapping[str, Any]
     for domain in found.get("aws_api_gateway_domain_name", ()):
         tls = "its mutual TLS asks nobody for a certificate" if domain.get("mutual_tls_authentication") else "no TLS"
         yield f"The plan's domain {domain.get('domain_name')} is API Gateway's: here there is plain HTTP, and {tls}."
-    if "x-amazon-apigateway-policy" in document:
+    policies = [api["policy"] for api in found.get("aws_api_gateway_rest_api", ()) if api.get("policy")]
+    if policies or "x-amazon-apigateway-policy" in document:
         yield "The plan's resource policy is API Gateway's: here it keeps out no account, network or VPC endpoint."
     schemes = document.get("components", {}).get("securitySchemes", {})
     if "aws_api_gateway_usage_plan" in found or any(is_api_key(scheme) for scheme in schemes.values()):

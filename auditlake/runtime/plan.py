@@ -427,20 +427,40 @@ class _Reader:
         if name not in [_text(r.values, "bucket") for r in self._all("aws_s3_bucket")]:
             raise PlanError(f"The delivery stream writes to the bucket {name}, which is no aws_s3_bucket of the plan.")
         lifecycle = tuple(self._lifecycle(name))
-        for resource in self._all("aws_s3_bucket_object_lock_configuration"):
-            if resource.values.get("bucket") in (None, name) and resource.values.get("rule"):
-                retention = _block(_block(resource.values, "rule"), "default_retention")
+        for lock in self._locks(name):
+            if lock.get("rule"):
+                retention = _block(_block(lock, "rule"), "default_retention")
                 days = retention.get("days") or 365 * (retention.get("years") or 0)
                 return Bucket(name, ObjectLock(_text(retention, "mode"), days), lifecycle)
         return Bucket(name, None, lifecycle)
 
+    def _locks(self, bucket: str) -> Iterator[Mapping[str, Any]]:
+        """Yield the bucket's lock as a resource of its own, then as a block of the bucket."""
+        for resource in self._all("aws_s3_bucket_object_lock_configuration"):
+            if resource.values.get("bucket") in (None, bucket):
+                yield resource.values
+        for resource in self._all("aws_s3_bucket"):
+            if resource.values.get("bucket") == bucket:
+                yield _block(resource.values, "object_lock_configuration")
+
     def _lifecycle(self, bucket: str) -> Iterator[str]:
         """Yield the names of the bucket's rules that expire or move objects; a plan may not know the bucket yet."""
-        for resource in self._all("aws_s3_bucket_lifecycle_configuration"):
-            if resource.values.get("bucket") in (None, bucket):
-                for rule in _blocks(resource.values, "rule"):
-                    if rule.get("status") == "Enabled" and any(rule.get(action) for action in _LIFECYCLE_ACTIONS):
-                        yield str(rule.get("id") or "without a name")
+        rules = [
+            rule
+            for resource in self._all("aws_s3_bucket_lifecycle_configuration")
+            if resource.values.get("bucket") in (None, bucket)
+            for rule in _blocks(resource.values, "rule")
+        ] or [
+            # A bucket that stands repeats here what its own resource says.
+            rule
+            for resource in self._all("aws_s3_bucket")
+            if resource.values.get("bucket") == bucket
+            for rule in _blocks(resource.values, "lifecycle_rule")
+        ]
+        for rule in rules:
+            enabled = rule.get("status") == "Enabled" or rule.get("enabled") is True
+            if enabled and any(rule.get(action) for action in _LIFECYCLE_ACTIONS):
+                yield str(rule.get("id") or "without a name")
 
 
 def _block(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
 """Which attributes of a plan the runtime implements, and which are harmless on one machine; all others are refused.
 
 The table is read as: resource type -> attribute -> what may stand there. An attribute that is null, empty or false
-asks for nothing and is fine, but for a switch that must be on.
+asks for nothing and is fine, but for a switch that must be on. What AWS set by itself (`assigned.py`) asks for nothing.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from auditlake.errors import PlanError
+from auditlake.runtime.assigned import asked
 
 
 class PlannedResource(Protocol):
@@ -176,6 +177,9 @@ _API: Support = {
     "endpoint_configuration": HARMLESS,
     "fail_on_warnings": HARMLESS,
     "disable_execute_api_endpoint": HARMLESS,
+    "api_key_source": Only(("HEADER",)),
+    # The start says that it keeps nobody out here (door.py).
+    "policy": HARMLESS,
     "put_rest_api_mode": HARMLESS,
     "tags": HARMLESS,
     "tags_all": HARMLESS,
@@ -183,9 +187,16 @@ _API: Support = {
 
 _METHOD_SETTINGS: Support = {
     "method_path": TEXT,
+    # There is one API with one stage.
+    "rest_api_id": HARMLESS,
     "stage_name": HARMLESS,
     "settings": {
         "caching_enabled": Only(()),
+        # Without a cache these change nothing.
+        "cache_data_encrypted": HARMLESS,
+        "cache_ttl_in_seconds": HARMLESS,
+        "require_authorization_for_cache_control": HARMLESS,
+        "unauthorized_cache_control_header_strategy": HARMLESS,
         "data_trace_enabled": Only(()),
         "logging_level": HARMLESS,
         "metrics_enabled": HARMLESS,
@@ -196,6 +207,8 @@ _METHOD_SETTINGS: Support = {
 
 _STAGE: Support = {
     "stage_name": TEXT,
+    "rest_api_id": HARMLESS,
+    "deployment_id": HARMLESS,
     "variables": STRINGS,
     "description": HARMLESS,
     "access_log_settings": HARMLESS,
@@ -219,8 +232,11 @@ _FUNCTION: Support = {
     "filename": HARMLESS,
     "source_code_hash": HARMLESS,
     "memory_size": HARMLESS,
+    # Here /tmp is as large as the disk that it lies on.
+    "ephemeral_storage": HARMLESS,
     "publish": HARMLESS,
     "reserved_concurrent_executions": HARMLESS,
+    "role": HARMLESS,
     "kms_key_arn": HARMLESS,
     "logging_config": HARMLESS,
     "tracing_config": HARMLESS,
@@ -255,6 +271,18 @@ _BUCKET: Support = {
     "object_lock_enabled": HARMLESS,
     "tags": HARMLESS,
     "tags_all": HARMLESS,
+    # What follows has resources of its own, which the provider repeats here once the bucket stands.
+    "grant": HARMLESS,
+    "lifecycle_rule": HARMLESS,
+    "object_lock_configuration": {
+        "object_lock_enabled": HARMLESS,
+        "rule": {"default_retention": {"mode": TEXT, "days": NUMBER, "years": NUMBER}},
+    },
+    "policy": HARMLESS,
+    "replication_configuration": HARMLESS,
+    "request_payer": Only(("BucketOwner",)),
+    "server_side_encryption_configuration": HARMLESS,
+    "versioning": {"enabled": SWITCH, "mfa_delete": Only(())},
 }
 
 _WEB_ACL: Support = {
@@ -370,7 +398,7 @@ SUPPORT: Mapping[str, Support] = {
     "aws_s3_bucket_versioning": {
         "bucket": HARMLESS,
         "expected_bucket_owner": HARMLESS,
-        "versioning_configuration": {"status": Only(("Enabled",))},
+        "versioning_configuration": {"status": Only(("Enabled",)), "mfa_delete": Only(("Disabled",))},
     },
 }
 """What the runtime makes of every resource type that it knows."""
@@ -393,7 +421,7 @@ def unsupported(resources: Iterable[PlannedResource]) -> Iterator[Unsupported]:
             says = f"the resource type {resource.type} is not implemented"
             yield Unsupported(resource.address, "", resource.type, says)
         else:
-            for attribute, came, says in _complaints(resource.values, SUPPORT[resource.type], ""):
+            for attribute, came, says in _complaints(asked(resource.type, resource.values), SUPPORT[resource.type], ""):
                 yield Unsupported(resource.address, attribute, came, says)
 
 
