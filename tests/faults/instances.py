@@ -22,6 +22,8 @@ from tests.faults.narrow import MAIN, Narrow, Told
 from tests.faults.trial import MOST_CASES, Outcome, Trial
 
 Scene = Literal["fresh", "recovering"]
+CRASHES = 5
+"""How many calls are tried for one at which the process that is killed has begun to deliver."""
 SCENES: Sequence[Scene] = ("fresh", "recovering")
 PARALLEL = 2
 """How many runs of a whole suite run side by side."""
@@ -47,7 +49,7 @@ class Subject(Protocol):
 
     @property
     def crash(self) -> tuple[str, str, int]:
-        """Where the process is killed that leaves what a recovery begins with: the thread, the call, which of them."""
+        """Where the process is killed that leaves what a recovery begins with: the thread, the call, which of them at first."""
 
     def sent(self, prefix: str) -> Sent:
         """Return where the events of a run are noted."""
@@ -136,13 +138,15 @@ class Scenes:
 
     def _crash(self) -> tuple[Path, Sent]:
         """Make, once, what a process leaves that is killed while some is delivered and some is not."""
+        site, call, first = self.subject.crash
+        # Which call it is varies: a sender that begins while a segment is made looks for what others left.
+        for nth in range(first, first + CRASHES):
+            if self._crashed is None:
+                data, sent = self.trial.directory() / "data", self.subject.sent("before")
+                self.run(data, sent, site, data.parent / "crash.log", trace.killing(call, nth))
+                self._crashed = (data, sent) if self.subject.begun(data) else None
         if self._crashed is None:
-            data, sent = self.trial.directory() / "data", self.subject.sent("before")
-            site, call, nth = self.subject.crash
-            self.run(data, sent, site, data.parent / "crash.log", trace.killing(call, nth))
-            if not self.subject.begun(data):
-                raise RuntimeError(f"The process that was killed at {call} {nth} had not begun to deliver.")
-            self._crashed = data, sent
+            raise RuntimeError(f"No process that was killed at {call} {first} or soon after had begun to deliver.")
         return self._crashed
 
 
