@@ -49,7 +49,7 @@ class Subject(Protocol):
 
     @property
     def crash(self) -> tuple[str, str, int]:
-        """Where the process is killed that leaves what a recovery begins with: the thread, the call, which of them at first."""
+        """Where the process is killed that leaves a recovery its data: the thread, the call, which of them at first."""
 
     def sent(self, prefix: str) -> Sent:
         """Return where the events of a run are noted."""
