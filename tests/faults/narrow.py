@@ -115,11 +115,12 @@ class Narrow:
 
     def _wait(self, child: int) -> int:
         deadline = time.monotonic() + RUN_TIMEOUT_S
-        while _alive(child) and time.monotonic() < deadline:
+        while _alive(child):
+            if time.monotonic() > deadline:
+                with suppress(ProcessLookupError):  # it may end just now
+                    os.kill(child, 9)
+                return self._line() * 1000  # no signal's number: it hung
             time.sleep(0.002)
-        if _alive(child):
-            os.kill(child, 9)
-            return self._line() * 1000  # no signal's number: it hung
         return self._line()
 
     def _line(self) -> int:
