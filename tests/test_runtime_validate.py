@@ -91,6 +91,11 @@ def test_what_is_not_json_is_refused(plan: Plan, body: bytes) -> None:
     assert str(complaint(plan, body)).startswith("BAD_REQUEST_BODY: [the body is ")
 
 
+def test_an_empty_body_is_told_as_one(plan: Plan) -> None:
+    """Nobody has to guess from a parser's words that nothing was sent."""
+    assert complaint(plan, b"") == "BAD_REQUEST_BODY: [the body is empty]"
+
+
 def test_another_content_type_is_not_validated(plan: Plan) -> None:
     """Without a model for the content type there is no validation (F3); the integration then answers 415."""
     assert complaint(plan, b"x", "text/plain") is None

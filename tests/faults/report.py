@@ -133,6 +133,7 @@ system call can have a run of its own: strace lists the calls of each thread bel
 process as it enters the first, the second, ..., or makes that call fail. It is done on a new data directory and on one
 that a killed process has left. "{server}" is the whole runtime as a user starts it, under HTTP requests; "{client}" is
 `auditlake.client` with its spool, sending to an endpoint that answers 503 and loses answers now and then;
+"source backup" is as the first, and an event is found only if it is in the table and in the backup;
 "{transform}" is the whole runtime with a function that fails.
 
 {means}
