@@ -79,17 +79,18 @@ def test_the_journal_goes_when_both_have_it(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_crash_loses_no_place(tmp_path: Path) -> None:
     """The next process has what waits, the object that was begun with its key and records, and says so."""
-    buffer = opened(tmp_path)
+    live, crashed = tmp_path / "live", tmp_path / "crashed"
+    buffer = opened(live)
     accept(buffer, b"1", b"2", b"3")
     transformed(buffer)
     buffer.backed_up(buffer.contents(SOURCE_BACKUP, 1), {})
     buffer.begin(SOURCE_BACKUP, buffer.contents(SOURCE_BACKUP, 1), "raw/key")
     accept(buffer, b"4")
     transformed(buffer)
-    copy(tmp_path, tmp_path.with_name("crashed"))
+    copy(live, crashed)
     buffer.close()
 
-    again = opened(tmp_path.with_name("crashed"))
+    again = opened(crashed)
     assert waiting(again) == [b"2", b"3", b"4"]
     begun = again.begun(SOURCE_BACKUP)
     assert begun is not None

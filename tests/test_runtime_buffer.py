@@ -304,13 +304,14 @@ def test_what_is_delivered_leaves_the_disk(tmp_path: Path, monkeypatch: pytest.M
 
 def test_the_next_start_tells_what_it_recovered(tmp_path: Path) -> None:
     """Counts of what waits and what is buffered, and whether the last process stopped by itself."""
-    buffer = Buffer(tmp_path / "buffer.sqlite")
+    live = tmp_path / "live"
+    buffer = Buffer(live / "buffer.sqlite")
     assert buffer.recovery.sentence() == "The buffer is new."
     one, *_ = accept(buffer, b"1", b"2", b"3", arrival_ms=buffer.recovery.opened_ms - 600_000)
     buffer.move(buffer.next_batch(1, 1), [Buffered(one, D, buffer.recovery.opened_ms, b"1")], {}, 0)
-    crashed = Buffer(copy(tmp_path, tmp_path.with_name("crashed")))
+    crashed = Buffer(copy(live, tmp_path / "crashed"))
     buffer.close()
-    closed = Buffer(tmp_path / "buffer.sqlite")
+    closed = Buffer(live / "buffer.sqlite")
 
     waits = "recovered from the buffer: 2 accepted records for the transform and 1 accepted record for 1 object waiting"
     assert f"The last process did not stop cleanly; {waits}, the oldest for 10 minutes." == crashed.recovery.sentence()
@@ -714,26 +715,27 @@ def test_a_file_that_the_disk_does_not_read_is_named(tmp_path: Path, monkeypatch
 def test_the_oldest_file_that_somebody_removed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of its records that were not answered for are counted and named once; a file that was delivered is not."""
     monkeypatch.setattr(journal, "FILE_BYTES", 1)
-    buffer = Buffer(tmp_path / "buffer.sqlite")
+    live = tmp_path / "live"
+    buffer = Buffer(live / "buffer.sqlite")
     for each in (b"1", b"2", b"3", b"4"):
         accept(buffer, each)
     buffer.move(buffer.next_batch(9, 1), [], {}, 0)  # of the first, so that its file goes
     buffer.close()
-    assert len(journal_files(tmp_path)) == 3
-    unharmed = Buffer(copy(tmp_path, tmp_path.with_name("unharmed")))
+    assert len(journal_files(live)) == 3
+    unharmed = Buffer(copy(live, tmp_path / "unharmed"))
     assert (unharmed.recovery.problems, data(unharmed)) == ((), [b"2", b"3", b"4"])
     unharmed.close()
 
-    removed = journal_files(tmp_path)[0]
+    removed = journal_files(live)[0]
     removed.unlink()
-    again = Buffer(tmp_path / "buffer.sqlite")
+    again = Buffer(live / "buffer.sqlite")
     (problem,) = again.recovery.problems
     assert "1 accepted records, numbers 2 to 2, cannot be read" in problem
     assert f"{removed} is gone" in problem
     assert "may be lost" in problem
     assert (data(again), again.counters()["damaged.records"]) == ([b"3", b"4"], 1)
     again.close()
-    last = Buffer(tmp_path / "buffer.sqlite")
+    last = Buffer(live / "buffer.sqlite")
     assert (last.recovery.problems, last.counters()["damaged.records"]) == ((), 1), "it is counted once"
     last.close()
 
