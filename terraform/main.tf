@@ -21,13 +21,24 @@ module "ingest" {
   access         = var.access
   domain         = var.domain
   usage_plan     = var.usage_plan
-  waf            = var.waf
   receiver_zip   = "${path.module}/../dist/receiver.zip"
   authorizer_zip = "${path.module}/../dist/authorizer.zip"
   stream         = module.delivery.stream
   kinesis_stream = one(module.kinesis[*].stream)
   logs           = var.logs
   encryption     = module.encryption.encryption
+}
+
+module "waf" {
+  source = "./modules/waf"
+  count  = var.waf == null ? 0 : 1
+
+  name       = var.name
+  account    = local.account
+  waf        = var.waf
+  stage_arn  = module.ingest.stage_arn
+  logs       = var.logs
+  encryption = module.encryption.encryption
 }
 
 module "kinesis" {

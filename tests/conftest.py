@@ -11,8 +11,14 @@ import httpx
 import pytest
 
 from auditlake.runtime.plan import Plan, load_plan
+from tests import standing_provider
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_unconfigure() -> None:
+    """Stop the provider that served the Terraform of these tests."""
+    standing_provider.end()
 
 
 def pytest_make_parametrize_id(val: object) -> None:

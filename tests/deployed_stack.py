@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
-
 from auditlake.default_plan import copy_stack, init, terraform
-from tests.terraform_moto import moto, override
+from tests.terraform_moto import client, moto, override
 
 
 @dataclass(frozen=True)
@@ -23,13 +21,7 @@ class Deployed:
 
     def client(self, service: str) -> Any:  # noqa: ANN401  # boto3 makes its clients at run time
         """Return boto3's client of a service."""
-        return boto3.client(
-            service,  # type: ignore[call-overload]  # one of many literals
-            endpoint_url=self.url,
-            region_name="us-east-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",  # noqa: S106  # moto takes any
-        )
+        return client(service, self.url)
 
     def names(self) -> dict[str, Any]:
         """Return the values of the outputs."""

@@ -407,8 +407,8 @@ INGEST = (
     ),
     Guard(
         "the web ACL's rate has its limit",
-        "ingest/waf.tf",
-        "limit                 = each.value.requests_per_5_min",
+        "waf/web_acl.tf",
+        "limit                 = var.waf.requests_per_5_min",
         "limit                 = 2000000000",
         "The rate rule should have the limit of the variable.",
     ),

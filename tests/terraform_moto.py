@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import boto3
 import httpx
 import pytest
-from moto.apigateway.models import APIGatewayBackend
+from moto.apigateway.models import APIGatewayBackend, DomainName
+from moto.apigateway.responses import APIGatewayResponse
 from moto.athena.models import athena_backends
 from moto.athena.responses import AthenaResponse
 from moto.server import ThreadedMotoServer
+
+from tests import standing_provider
 
 SERVICES = (
     "apigateway",
@@ -38,8 +42,10 @@ def moto() -> Iterator[str]:
     """Serve moto on a free port of this process while the block runs; gives its URL."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
+        patch.delenv(standing_provider.REATTACH, raising=False)
         _take_integrations_without_uri(patch)
         _delete_named_queries(patch)
+        _keep_mutual_tls(patch)
         server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         server.start()
         try:
@@ -68,6 +74,17 @@ def override(url: str) -> str:
 """
 
 
+def client(service: str, url: str) -> Any:  # noqa: ANN401  # boto3 makes its clients at run time
+    """Return a client of a service of moto."""
+    return boto3.client(
+        service,  # type: ignore[call-overload]  # one of many literals
+        endpoint_url=url,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",  # noqa: S106  # moto takes any
+    )
+
+
 def _take_integrations_without_uri(patch: pytest.MonkeyPatch) -> None:
     """A mock integration has neither uri nor method, and moto demands both of every integration."""
     build: Any = APIGatewayBackend._build_integration_args
@@ -87,3 +104,22 @@ def _delete_named_queries(patch: pytest.MonkeyPatch) -> None:
         return "{}"
 
     patch.setattr(AthenaResponse, "delete_named_query", delete_named_query, raising=False)
+
+
+def _keep_mutual_tls(patch: pytest.MonkeyPatch) -> None:
+    """A domain name forgets its truststore, and every plan would set it again."""
+    create: Any = APIGatewayResponse.create_domain_name
+    told: Any = DomainName.to_json
+
+    def create_domain_name(self: APIGatewayResponse) -> Any:  # noqa: ANN401  # moto's answers are many types
+        answer = create(self)
+        made: Any = self.backend.domain_names[self._get_param("domainName")]
+        made.mutual_tls_authentication = self._get_param("mutualTlsAuthentication")
+        return answer
+
+    def to_json(self: DomainName) -> dict[str, Any]:
+        truststore = getattr(self, "mutual_tls_authentication", None)
+        return {**told(self), **({"mutualTlsAuthentication": truststore} if truststore else {})}
+
+    patch.setattr(APIGatewayResponse, "create_domain_name", create_domain_name)
+    patch.setattr(DomainName, "to_json", to_json)

@@ -11,6 +11,7 @@ import pytest
 
 from auditlake.default_plan import copy_stack, init, terraform
 from auditlake.errors import PlanError
+from tests import standing_provider
 from tests.terraform_rules import rules, unbroken
 
 MODULES = Path(__file__).parent.parent / "terraform" / "modules"
@@ -20,12 +21,13 @@ UPGRADING = Path(__file__).parent.parent / "docs" / "upgrading.md"
 
 
 def need_terraform() -> None:
-    """Skip the test where Terraform is not installed; under CI=true it fails instead."""
+    """Skip the test where Terraform is not installed; under CI=true it fails instead. One provider serves all runs."""
     if shutil.which("terraform") is None:
         reason = "terraform is not on the PATH"
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
+    standing_provider.stand()
 
 
 def initialised(target: Path, module: str | None = None) -> Path:

@@ -4,15 +4,16 @@ import json
 from pathlib import Path
 
 from auditlake.default_plan import ACCOUNT_ID, copy_stack, init, terraform
-from tests.terraform_moto import moto, override
+from tests.terraform_moto import client, moto, override
 from tests.terraform_runs import (
     MODULES,
     assert_every_rule_has_a_failing_run,
     assert_own_tests_pass,
+    failure,
     initialised,
+    let_go,
     need_terraform,
 )
-from tests.test_terraform_apply import client
 
 EVENTS, COPIES = f"auditlake-events-{ACCOUNT_ID}", "auditlake-copies"
 SOURCE = f"""
@@ -93,6 +94,8 @@ def test_both_sides_apply_settle_and_destroy(tmp_path: Path) -> None:
         policy = json.loads(s3.get_bucket_policy(Bucket=COPIES)["Policy"])
         assert role in json.dumps(policy)
 
+        assert "Instance cannot be destroyed" in failure(replica, "destroy", "-no-color", "-auto-approve", *given)
+        let_go(stack)
         for folder, variables in ((source, []), (replica, given)):
             terraform(folder, "destroy", "-no-color", "-auto-approve", *variables)
         assert s3.list_buckets()["Buckets"] == []

@@ -103,12 +103,12 @@ def test_every_rule_has_a_failing_run() -> None:
 
 
 def test_main_holds_the_modules_in_path_order_and_nothing_else() -> None:
-    """A reader of main.tf sees the key, the path (ingest, delivery, storage, catalog), what watches, what copies it."""
+    """A reader of main.tf sees the key, the path and its options, what watches, what copies."""
     blocks = re.findall(r'^(\w+) "?(\w*)', (MODULES.parent / "main.tf").read_text(), re.MULTILINE)
     assert blocks == [
         ("module", name)
         for name in (
-            *("encryption", "ingest", "kinesis", "delivery", "storage", "catalog"),
+            *("encryption", "ingest", "waf", "kinesis", "delivery", "storage", "catalog"),
             *("monitoring", "canary", "replication"),
         )
     ]

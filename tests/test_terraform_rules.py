@@ -6,8 +6,8 @@ from pathlib import Path
 from auditlake.default_plan import init
 from tests.terraform_rules import rules, unbroken
 from tests.terraform_runs import MODULES, need_terraform
+from tests.test_terraform_apply import IDENTITY
 from tests.test_terraform_delivery import MISTAKES
-from tests.test_terraform_upgrade import IDENTITY
 
 MODULE = """
 variable "port" {

@@ -17,6 +17,11 @@ resource "aws_s3_bucket" "copies" {
 
   bucket              = var.bucket
   object_lock_enabled = true
+
+  # As the stack's own bucket; another name or region would be another bucket, and this one gone.
+  lifecycle {
+    prevent_destroy = true
+  }
 }
 
 resource "aws_s3_bucket_versioning" "copies" {

@@ -51,6 +51,11 @@ output "receiver" {
   value       = { name = local.receiver_name, timeout_s = aws_lambda_function.receiver.timeout }
 }
 
+output "stage_arn" {
+  description = "The ARN of the API's stage."
+  value       = aws_api_gateway_stage.v1.arn
+}
+
 output "try_it" {
   description = "A command that POSTs a first event."
   value = join(" ", compact([

@@ -264,23 +264,3 @@ variable "usage_plan" {
     error_message = "usage_plan.quota must be a limit of more than 0 requests in a period of DAY, WEEK or MONTH."
   }
 }
-
-variable "waf" {
-  description = "The limits of a web ACL before the API; null, none."
-  type        = object({ requests_per_5_min = number, max_body_bytes = number, inspected_body_kib = number })
-
-  validation {
-    condition     = try(var.waf.requests_per_5_min >= 10 && var.waf.requests_per_5_min <= 2000000000, var.waf == null)
-    error_message = "waf.requests_per_5_min must lie between 10 and 2000000000 requests from one address, the range of WAF."
-  }
-
-  validation {
-    condition     = try(var.waf.max_body_bytes >= 1024 && var.waf.max_body_bytes <= 10485760, var.waf == null)
-    error_message = "waf.max_body_bytes must lie between 1024 and 10485760 bytes, which is what API Gateway takes."
-  }
-
-  validation {
-    condition     = try(contains([16, 32, 48, 64], var.waf.inspected_body_kib), var.waf == null)
-    error_message = "waf.inspected_body_kib must be 16, 32, 48 or 64, which is what WAF offers; more than 16 costs more."
-  }
-}

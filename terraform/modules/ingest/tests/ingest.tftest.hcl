@@ -14,7 +14,6 @@ variables {
   authorizer_zip = "versions.tf"
   domain         = null
   usage_plan     = null
-  waf            = null
 }
 
 run "one_event_goes_straight_into_the_stream" {

@@ -14,7 +14,6 @@ variables {
   authorizer_zip = "versions.tf"
   domain         = null
   usage_plan     = null
-  waf            = null
 }
 
 run "auth_mode_is_one_that_is_implemented" {
@@ -348,34 +347,4 @@ run "a_quota_has_a_period_that_there_is" {
   }
 
   expect_failures = [var.usage_plan]
-}
-
-run "a_rate_is_one_that_waf_counts" {
-  command = plan
-
-  variables {
-    waf = { requests_per_5_min = 9, max_body_bytes = 6291456, inspected_body_kib = 16 }
-  }
-
-  expect_failures = [var.waf]
-}
-
-run "a_body_limit_is_one_that_api_gateway_takes" {
-  command = plan
-
-  variables {
-    waf = { requests_per_5_min = 1000, max_body_bytes = 10485761, inspected_body_kib = 16 }
-  }
-
-  expect_failures = [var.waf]
-}
-
-run "waf_sees_16_to_64_kib_of_a_body" {
-  command = plan
-
-  variables {
-    waf = { requests_per_5_min = 1000, max_body_bytes = 6291456, inspected_body_kib = 8 }
-  }
-
-  expect_failures = [var.waf]
 }

@@ -1,9 +1,6 @@
 # A web ACL before the stage. An audit log has to take events that quote attacks, so what looks for attacks in bodies only
 # counts; what looks at address, header and size blocks.
 locals {
-  waf          = var.waf == null ? {} : { this = var.waf }
-  waf_log_name = "aws-waf-logs-${var.name}" # WAF writes to no other name
-
   counted = {
     AWSManagedRulesCommonRuleSet = [
       "SizeRestrictions_BODY", # 8 KB: less than a batch
@@ -18,7 +15,7 @@ locals {
 
   # No statement of WAF compares a body of more than 64 KB, which is less than a batch; the header that announces it is text.
   # So: more digits than the limit has, or as many and at one place a larger one. API Gateway itself refuses over 10 MB.
-  limit_digits = var.waf == null ? [] : split("", format("%d", var.waf.max_body_bytes))
+  limit_digits = split("", format("%d", var.waf.max_body_bytes))
   too_large = format("^0*([0-9]{%d,}%s)$", length(local.limit_digits) + 1, join("", [
     for place, digit in local.limit_digits : digit == "9" ? "" : format("|%s[%d-9][0-9]{%d}",
     join("", slice(local.limit_digits, 0, place)), tonumber(digit) + 1, length(local.limit_digits) - place - 1)
@@ -26,8 +23,6 @@ locals {
 }
 
 resource "aws_wafv2_web_acl" "api" {
-  for_each = local.waf
-
   name        = var.name
   description = "Keeps floods and oversized bodies from the API of ${var.name}."
   scope       = "REGIONAL"
@@ -39,7 +34,7 @@ resource "aws_wafv2_web_acl" "api" {
   association_config {
     request_body {
       api_gateway {
-        default_size_inspection_limit = "KB_${each.value.inspected_body_kib}"
+        default_size_inspection_limit = "KB_${var.waf.inspected_body_kib}"
       }
     }
   }
@@ -53,7 +48,7 @@ resource "aws_wafv2_web_acl" "api" {
   custom_response_body {
     key          = "size"
     content_type = "APPLICATION_JSON"
-    content      = jsonencode({ type = "about:blank", title = "Content Too Large", status = 413, detail = "The body is larger than ${each.value.max_body_bytes} bytes, and nothing was stored: send smaller batches." })
+    content      = jsonencode({ type = "about:blank", title = "Content Too Large", status = 413, detail = "The body is larger than ${var.waf.max_body_bytes} bytes, and nothing was stored: send smaller batches." })
   }
 
   rule {
@@ -77,7 +72,7 @@ resource "aws_wafv2_web_acl" "api" {
     statement {
       rate_based_statement {
         aggregate_key_type    = "IP"
-        limit                 = each.value.requests_per_5_min
+        limit                 = var.waf.requests_per_5_min
         evaluation_window_sec = 300
       }
     }
@@ -202,57 +197,6 @@ resource "aws_wafv2_web_acl" "api" {
 }
 
 resource "aws_wafv2_web_acl_association" "stage" {
-  for_each = local.waf
-
-  resource_arn = aws_api_gateway_stage.v1.arn
-  web_acl_arn  = aws_wafv2_web_acl.api[each.key].arn
-}
-
-resource "aws_cloudwatch_log_group" "waf" {
-  #checkov:skip=CKV_AWS_158:CloudWatch's own keys by default; encryption.mode customer_managed sets a key
-
-  for_each = local.waf
-
-  name              = local.waf_log_name
-  retention_in_days = var.logs.retention_days
-  kms_key_id        = var.encryption.key_arn
-}
-
-resource "aws_wafv2_web_acl_logging_configuration" "api" {
-  for_each = local.waf
-
-  resource_arn            = aws_wafv2_web_acl.api[each.key].arn
-  log_destination_configs = ["arn:${var.account.partition}:logs:${var.account.region}:${var.account.id}:log-group:${local.waf_log_name}"]
-
-  # What was let through is in the access log.
-  logging_filter {
-    default_behavior = "DROP"
-
-    filter {
-      behavior    = "KEEP"
-      requirement = "MEETS_ANY"
-
-      dynamic "condition" {
-        for_each = ["BLOCK", "COUNT", "EXCLUDED_AS_COUNT"]
-
-        content {
-          action_condition {
-            action = condition.value
-          }
-        }
-      }
-    }
-  }
-
-  dynamic "redacted_fields" {
-    for_each = ["authorization", "x-amz-security-token", "x-api-key"]
-
-    content {
-      single_header {
-        name = redacted_fields.value
-      }
-    }
-  }
-
-  depends_on = [aws_cloudwatch_log_group.waf]
+  resource_arn = var.stage_arn
+  web_acl_arn  = aws_wafv2_web_acl.api.arn
 }
