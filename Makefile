@@ -26,8 +26,9 @@ lint: $(VENV)/dev $(CHECKOV)
 	@echo "checkov reads terraform/; a finding that is meant has its reason beside the resource"
 	@$(CHECKOV) --directory terraform --framework terraform --compact --quiet --skip-download --download-external-modules false
 
+# Three processes on two cores: those that apply a stack wait most of their time.
 unit: $(VENV)/dev $(CHECKOV)
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 faults: $(VENV)/dev ## every fault of docs/reliability.md, which it writes; SEED=N repeats a run, ONLY=1a,7c chooses
 	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))

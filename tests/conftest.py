@@ -102,10 +102,17 @@ def running(up: Up) -> Running:
     return up()
 
 
-LONG = ("test_terraform", "test_cli_on_aws", "test_guards_break", "test_runbook", "test_permissions", "test_examples")
-"""Files that take minutes, of which each goes to one of the processes that share the tests."""
+LONG = (
+    *("test_terraform_apply", "test_cli_on_aws", "test_terraform_replication"),
+    *("test_terraform", "test_guards_break", "test_runbook", "test_permissions", "test_examples"),
+)
+"""How the names of files that take minutes begin, the longest first; each goes to one of the processes at work."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the long files: one that begins last would keep one process busy while the other has nothing to do."""
-    items.sort(key=lambda item: not item.path.name.startswith(LONG))
+    """Begin with the long files: one that begins last would keep one process busy while others have nothing to do."""
+
+    def rank(item: pytest.Item) -> int:
+        return next((place for place, name in enumerate(LONG) if item.path.name.startswith(name)), len(LONG))
+
+    items.sort(key=rank)
