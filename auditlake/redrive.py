@@ -1,4 +1,4 @@
-"""Puts failed events into the delivery stream again: each once, with the id and the receipt that it first had.
+"""Puts failed events into the stream again: each once, with the id and the receipt that it first had.
 
 read -> select -> leave out what the ledger holds -> repair -> check -> pack -> put -> write into the ledger. The record
 goes to the stream and not to the API: posted, an event would get a new receipt and the operator's name. What was put
@@ -32,7 +32,7 @@ MAX_REASONS = 50
 
 @dataclass(frozen=True)
 class Target:
-    """The stream that records are put into, and with what."""
+    """The delivery stream, or the data stream that it reads, that records are put into, and with what."""
 
     stream: str
     firehose: Firehose

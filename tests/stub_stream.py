@@ -40,7 +40,7 @@ class StubStream:
 
 @contextmanager
 def stub_stream(name: str = "auditlake-events", buffer: str | None = None) -> Iterator[StubStream]:
-    """Run a stream that a redrive takes for a runtime's, until the test is done."""
+    """Run a stream that a redrive takes for a runtime's, until the test is done; nobody may look at it."""
     stub = StubStream()
 
     class Handler(BaseHTTPRequestHandler):
@@ -49,6 +49,9 @@ def stub_stream(name: str = "auditlake-events", buffer: str | None = None) -> It
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            if "Records" not in body:
+                self._send(*refused("AccessDeniedException"))
+                return
             records = [base64.b64decode(record["Data"]) for record in body["Records"]]
             stub.batches.append(records)
             stub.headers.append({key.lower(): value for key, value in self.headers.items()})

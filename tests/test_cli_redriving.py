@@ -14,15 +14,18 @@ from typing import Any
 import pytest
 
 from auditlake.error_store import aws_client
+from auditlake.stream_client import runtime_client
 from tests.command_line import auditlake, command, on
 from tests.conftest import Running, Up
 from tests.failures import conversion_line, enveloped, event, processing_line, write_object
+from tests.kinesis_plan import SOURCE, SOURCE_ARN, kinesis_plan
 from tests.moto_server import moto_server
 from tests.stub_stream import StubStream, refused, stub_stream, taken
 from tests.wire import Resource, client, write_plan
 
 BUCKET = "auditlake-events-123456789012"
 OPEN = 3
+ROLE = "arn:aws:iam::123456789012:role/r"
 
 
 def env(data: Path, **environment: str) -> dict[str, str]:
@@ -324,6 +327,33 @@ def test_a_row_that_could_not_be_converted_comes_into_the_table(up: Up, tmp_path
     assert all(row["api_request_id"] and row["received_at"] for row in rows)
 
 
+@pytest.fixture(scope="module")
+def with_data_stream(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A plan whose delivery stream reads a data stream."""
+    plan = tmp_path_factory.mktemp("plan") / "plan.json"
+    plan.write_text(json.dumps(kinesis_plan()), encoding="utf-8")
+    return plan
+
+
+def test_with_a_data_stream_failed_events_come_into_the_table(up: Up, with_data_stream: Path) -> None:
+    """End to end: put to the data stream, failed, and put there again, where Firehose would refuse them."""
+    running = up("--plan", str(with_data_stream), "--token", "secret")
+    with closing(runtime_client(running.url, "secret", "us-east-1", "kinesis")) as kinesis:
+        kinesis.put_record(
+            StreamName=SOURCE, Data=event("two") + b"\n" + event("parts", eventType="x"), PartitionKey="a"
+        )
+    asked = ("--plan", str(with_data_stream))
+    assert on(running, "flush", "--token", "secret").returncode == 0
+    assert json.loads(on(running, "errors", *asked, "--json").stdout)["open"] == 2
+
+    done = on(running, "redrive", *asked, "--yes", "--token", "secret")
+    assert done.returncode == 0, done.stderr
+    assert on(running, "flush", "--token", "secret").returncode == 0
+    rows = json.loads(on(running, "query", *asked, "SELECT event_id FROM events ORDER BY 1", "--json").stdout)
+    assert [row["event_id"] for row in rows] == ["parts", "two"]
+    assert on(running, "errors", *asked).returncode == 0
+
+
 def test_a_runtime_that_asks_for_its_token_is_shown_it(failed: Running) -> None:
     """Without it nothing is put."""
     root = failed.data / BUCKET
@@ -365,7 +395,7 @@ def test_a_bucket_in_s3_is_redriven_into_firehose(
         firehose.create_delivery_stream(
             DeliveryStreamName="mine",
             ExtendedS3DestinationConfiguration={
-                "RoleARN": "arn:aws:iam::123456789012:role/r",
+                "RoleARN": ROLE,
                 "BucketARN": "arn:aws:s3:::delivered",
             },
         )
@@ -379,3 +409,37 @@ def test_a_bucket_in_s3_is_redriven_into_firehose(
         body = s3.get_object(Bucket="delivered", Key=delivered["Key"])["Body"].read()
         assert body == enveloped(event("e0"), "e0")
     assert (tmp_path / "auditlake-redrive-lake.sqlite").is_file()
+
+
+def test_a_bucket_in_s3_is_redriven_into_the_data_stream(
+    endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Put by PutRecords where the delivery stream says that it reads one, which is looked at before anything is put."""
+    for name, value in {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_REGION": "us-east-1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    where = ("--bucket", "read", "--endpoint-url", endpoint, "--region", "us-east-1", "--stream", "reads")
+    with (
+        closing(aws_client("s3", endpoint, "us-east-1")) as s3,
+        closing(aws_client("kinesis", endpoint, "us-east-1")) as kinesis,
+        closing(aws_client("firehose", endpoint, "us-east-1")) as firehose,
+    ):
+        s3.create_bucket(Bucket="read")
+        key = "errors/processing-failed/2026/11/24/s-1"
+        s3.put_object(Bucket="read", Key=key, Body=processing_line(enveloped(event("e0"), "e0")))
+        firehose.create_delivery_stream(
+            DeliveryStreamName="reads",
+            DeliveryStreamType="KinesisStreamAsSource",
+            KinesisStreamSourceConfiguration={"KinesisStreamARN": SOURCE_ARN, "RoleARN": ROLE},
+            ExtendedS3DestinationConfiguration={"RoleARN": ROLE, "BucketARN": "arn:aws:s3:::read"},
+        )
+        wrong = auditlake(tmp_path, "redrive", *where, "--yes")
+        assert wrong.returncode == 1
+        assert f"There is no data stream {SOURCE} in us-east-1" in wrong.stderr
+        kinesis.create_stream(StreamName=SOURCE, ShardCount=1)
+        done = auditlake(tmp_path, "redrive", *where, "--yes")
+        assert done.returncode == 0, done.stderr
+        (shard,) = kinesis.list_shards(StreamName=SOURCE)["Shards"]
+        begin = {"StreamName": SOURCE, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
+        got = kinesis.get_records(ShardIterator=kinesis.get_shard_iterator(**begin)["ShardIterator"])
+    assert [record["Data"] for record in got["Records"]] == [enveloped(event("e0"), "e0")]

@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from auditlake.errors import RedriveError
-from auditlake.stream_client import firehose_client, runtime_client
+from auditlake.stream_client import runtime_client, stream_on_aws
 from tests.stub_stream import refused, stub_stream
 
 
@@ -51,4 +51,24 @@ def test_an_account_that_does_not_answer_is_a_sentence(monkeypatch: pytest.Monke
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
     with pytest.raises(RedriveError, match="cannot be reached"):
-        firehose_client("s", "http://127.0.0.1:1", "us-east-1")
+        stream_on_aws("s", None, "http://127.0.0.1:1", "us-east-1")
+
+
+@pytest.mark.parametrize(("planned", "put_into"), [(None, "s"), ("source", "source")])
+def test_who_may_not_look_puts_where_the_plan_says(
+    planned: str | None, put_into: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who may put need not be allowed to describe the streams."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
+    with stub_stream() as stub:
+        stub.answer = lambda _number, _records: (
+            200,
+            {"RequestResponses": [{"RecordId": "r"}], "Records": [{"SequenceNumber": "1"}]},
+        )
+        name, client = stream_on_aws("s", planned, stub.url, "us-east-1")
+        assert name == put_into
+        client.put_record_batch(DeliveryStreamName=name, Records=[{"Data": b"x"}])
+    assert stub.records == [b"x"]
+    action = "Firehose_20150804.PutRecordBatch" if planned is None else "Kinesis_20131202.PutRecords"
+    assert stub.headers[0]["x-amz-target"] == action

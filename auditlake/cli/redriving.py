@@ -81,7 +81,8 @@ def redrive(
     plan: PlanOption = None,
     bucket: BucketOption = None,
     stream: Annotated[
-        str | None, typer.Option(help="With --bucket: the Firehose stream to put into; the plan's by default.")
+        str | None,
+        typer.Option(help="With --bucket: the delivery stream to put into, or what it reads; the plan's by default."),
     ] = None,
     endpoint: EndpointOption = None,
     region: RegionOption = None,
@@ -109,7 +110,7 @@ def redrive(
     place = open_place(data, plan, bucket, endpoint, region, ledger)
     target = None
     if yes and bucket is not None:
-        target = _firehose(place, stream, endpoint, region)
+        target = _on_aws(place, stream, endpoint, region)
     elif yes:
         target = _runtime(place, None if other_runtime else data, stream, url, token)
     with err.status("listing error objects"):
@@ -159,13 +160,14 @@ def _tell_wait(seconds: float, timeout: float) -> None:
         )
 
 
-def _firehose(place: Place, stream: str | None, endpoint: str | None, region: str | None) -> "Target":
+def _on_aws(place: Place, stream: str | None, endpoint: str | None, region: str | None) -> "Target":
     """Return the stream on AWS, where what lies in a bucket goes."""
     from auditlake.redrive import Target
-    from auditlake.stream_client import firehose_client
+    from auditlake.stream_client import stream_on_aws
 
-    name = stream or place.plan.stream.name
-    return Target(name, firehose_client(name, endpoint, region))
+    planned = place.plan.stream
+    source = planned.source.name if planned.source is not None and stream in (None, planned.name) else None
+    return Target(*stream_on_aws(stream or planned.name, source, endpoint, region))
 
 
 def _runtime(place: Place, data: Path | None, stream: str | None, url: str, token: str | None) -> "Target":
@@ -173,6 +175,7 @@ def _runtime(place: Place, data: Path | None, stream: str | None, url: str, toke
     from auditlake.redrive import Target
     from auditlake.stream_client import runtime_client
     from auditlake.waiting import buffer_id
+    from lambda_src.receiver.kinesis import KinesisAsFirehose
 
     if stream is not None:
         raise RedriveError("--stream is for --bucket; the events of a data directory go to the runtime at --url.")
@@ -188,6 +191,8 @@ def _runtime(place: Place, data: Path | None, stream: str | None, url: str, toke
             f"The runtime at {url} runs on another data directory than {data}, so the events would come into another "
             "table: give the address of this directory's runtime with --url, or --other-runtime if that is meant."
         )
+    if (source := place.plan.stream.source) is not None:
+        return Target(source.name, KinesisAsFirehose(runtime_client(url, token, place.plan.region, "kinesis")))
     return Target(running, runtime_client(url, token, place.plan.region))
 
 
