@@ -360,8 +360,8 @@ def test_each_change_by_hand_is_told(stack: Deployed, tmp_path: Path, name: str)
     assert all(one["state"] == "differs" and one["advice"] and one["promised"] != one["deployed"] for one in found)
 
 
-def test_a_canary_that_is_gone_is_told(stack: Deployed, tmp_path: Path) -> None:
-    """A canary of the plan that is not there differs; by the outputs it is wrong, and so is its alarm."""
+def with_canary(stack: Deployed, folder: Path) -> Path:
+    """Return the plan of the stack with a canary, which the stack has not."""
     planned = json.loads(stack.plan.read_text())
     for kind, values in {
         "aws_cloudwatch_event_rule": {"name": "auditlake-canary", "schedule_expression": "rate(15 minutes)"},
@@ -369,9 +369,14 @@ def test_a_canary_that_is_gone_is_told(stack: Deployed, tmp_path: Path) -> None:
     }.items():
         resource = {"address": f"{kind}.canary", "mode": "managed", "type": kind, "values": values}
         planned["planned_values"]["root_module"].setdefault("resources", []).append(resource)
-    plan = tmp_path / "canary.json"
+    plan = folder / "canary.json"
     plan.write_text(json.dumps(planned))
-    done = run(stack, tmp_path, "doctor", str(plan), "--aws", "--json")
+    return plan
+
+
+def test_a_canary_that_is_gone_is_told(stack: Deployed, tmp_path: Path) -> None:
+    """A canary of the plan that is not there differs; by the outputs it is wrong, and so is its alarm."""
+    done = run(stack, tmp_path, "doctor", str(with_canary(stack, tmp_path)), "--aws", "--json")
     assert done.returncode == 1
     found = {one["subject"]: one["deployed"] for one in json.loads(done.stdout) if one["state"] == "differs"}
     assert found == {"schedule auditlake-canary": "not there", "function auditlake-canary": "not there"}
@@ -384,6 +389,27 @@ def test_a_canary_that_is_gone_is_told(stack: Deployed, tmp_path: Path) -> None:
     assert done.returncode == 1
     wrong = {part["name"] for part in json.loads(done.stdout)["parts"] if part["state"] == "wrong"}
     assert wrong == {"alarms", "canary"}
+
+
+def test_a_schedule_that_runs_something_else_is_told(stack: Deployed, tmp_path: Path) -> None:
+    """A schedule that is on and runs nothing, or another function, posts no event; with its own it is well."""
+    plan, events, rule = with_canary(stack, tmp_path), stack.client("events"), "auditlake-canary"
+    events.put_rule(Name=rule, ScheduleExpression="rate(15 minutes)")
+
+    def runs() -> tuple[str, str]:
+        done = run(stack, tmp_path, "doctor", str(plan), "--aws", "--json")
+        (found,) = (one for one in json.loads(done.stdout) if one["check"] == "runs")
+        return found["state"], found["deployed"]
+
+    try:
+        assert runs() == ("differs", "nothing")
+        for function, state in (("somebody-elses", "differs"), (rule, "ok")):
+            arn = f"arn:aws:lambda:us-east-1:123456789012:function:{function}"
+            events.put_targets(Rule=rule, Targets=[{"Id": "one", "Arn": arn}])
+            assert runs() == (state, function)
+    finally:
+        events.remove_targets(Rule=rule, Ids=["one"])
+        events.delete_rule(Name=rule)
 
 
 def test_a_difference_is_a_line(stack: Deployed, tmp_path: Path) -> None:

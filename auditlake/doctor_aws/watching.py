@@ -84,11 +84,19 @@ def _subscriptions(aws: Aws, topic: str) -> Iterator[Outcome]:
 
 
 def _schedule(aws: Aws, planned: Mapping[str, Any]) -> Iterator[Outcome]:
-    """Compare what runs the canary: that it is switched on, and how often."""
-    rule = aws.ask("events", "describe_rule", Name=planned["name"])
+    """Compare what runs the canary: that it is switched on, how often, and that it runs the function of its name."""
+    name = str(planned["name"])
+    rule = aws.ask("events", "describe_rule", Name=name)
     promised = {"state": "ENABLED", "schedule": planned.get("schedule_expression")}
     deployed = {"state": rule.get("State"), "schedule": rule.get("ScheduleExpression")}
-    yield from compared(f"schedule {planned['name']}", promised, deployed)
+    yield from compared(f"schedule {name}", promised, deployed)
+    yield from looked(f"schedule {name}", "runs", partial(_targets, aws, name))
+
+
+def _targets(aws: Aws, rule: str) -> Iterator[Outcome]:
+    found = aws.ask("events", "list_targets_by_rule", Rule=rule)["Targets"]
+    runs = [str(target["Arn"]).rpartition(":function:")[2] for target in found]
+    yield from compared(f"schedule {rule}", {"runs": rule}, {"runs": ", ".join(runs) or "nothing"})
 
 
 def _function(aws: Aws, planned: Mapping[str, Any]) -> Iterator[Outcome]:
