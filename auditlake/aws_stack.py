@@ -9,7 +9,7 @@ from typing import Any
 
 from auditlake.aws_ask import Aws, CannotAsk
 from auditlake.errors import PlanError
-from auditlake.runtime.plan import Resource, plan_text, read_resources
+from auditlake.runtime.planned import Resource, plan_text, read_resources
 
 DEFAULT_ACCOUNT_ID = "123456789012"
 DEFAULT_REGION = "us-east-1"

@@ -18,7 +18,8 @@ from rich.console import Console
 
 from auditlake import control, render
 from auditlake.errors import AuditlakeError, ControlError
-from auditlake.runtime.plan import Plan, load_plan
+from auditlake.runtime.plan import Plan
+from auditlake.runtime.plan_reader import load_plan
 from auditlake.runtime.query import run_query
 from auditlake.sample import sample_events
 

@@ -14,7 +14,8 @@ from auditlake.checks import refusals, warnings
 from auditlake.checks.finding import Finding, Severity, shown
 from auditlake.errors import PlanError
 from auditlake.runtime.partition import parse_backup_prefix, parse_error_prefix, parse_prefix, parse_time_zone
-from auditlake.runtime.plan import Resource, plan_text, read_plan, read_resources
+from auditlake.runtime.plan_reader import read_plan
+from auditlake.runtime.planned import Resource, plan_text, read_resources
 from auditlake.runtime.support import unsupported
 from auditlake.terminal import visible
 

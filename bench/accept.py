@@ -29,7 +29,8 @@ from http_load import Answered, Load, cpu_seconds, numbered, run
 from rich.console import Console
 from rich.table import Table
 
-from auditlake.runtime.plan import Plan, load_plan
+from auditlake.runtime.plan import Plan
+from auditlake.runtime.plan_reader import load_plan
 from auditlake.runtime.query import run_query
 from auditlake.runtime.server import serve
 from auditlake.runtime.settings import Settings

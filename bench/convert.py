@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from auditlake.runtime.convert import convert
-from auditlake.runtime.plan import load_plan
+from auditlake.runtime.plan_reader import load_plan
 
 ROWS = 60_000
 RUNS = 5

@@ -35,7 +35,8 @@ from rich.console import Console
 from rich.table import Table
 from soak_transform import BATCH_FATES, DRAWN, record_fate
 
-from auditlake.runtime.plan import MIB, Plan, load_plan
+from auditlake.runtime.plan import MIB, Plan
+from auditlake.runtime.plan_reader import load_plan
 from auditlake.runtime.server import serve
 from auditlake.runtime.settings import Settings
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from auditlake.runtime.plan import plan_text
+from auditlake.runtime.planned import plan_text
 from tests.kinesis_plan import resource
 
 BUCKET_ARN = "arn:aws:s3:::auditlake-events-123456789012"

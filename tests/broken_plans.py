@@ -8,7 +8,7 @@ from typing import Any
 from auditlake.checks import refusals, warnings
 from auditlake.checks.finding import Finding, Planned
 from auditlake.default_plan import DEFAULT_PLAN
-from auditlake.runtime.plan import Resource, read_resources
+from auditlake.runtime.planned import Resource, read_resources
 
 Values = dict[str, Any]
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from auditlake.runtime.plan import Plan, load_plan
+from auditlake.runtime.plan import Plan
+from auditlake.runtime.plan_reader import load_plan
 from tests import standing_provider
 
 ROOT = Path(__file__).resolve().parent.parent

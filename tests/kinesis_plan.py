@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from auditlake.runtime.plan import plan_text
+from auditlake.runtime.planned import plan_text
 
 SOURCE = "auditlake-source"
 SOURCE_ARN = f"arn:aws:kinesis:us-east-1:123456789012:stream/{SOURCE}"

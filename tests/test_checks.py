@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from auditlake.checks import REFUSALS, WARNINGS, check_creation
 from auditlake.errors import PlanError
-from auditlake.runtime.plan import read_resources
+from auditlake.runtime.planned import read_resources
 from tests.broken_plans import Draft
 
 JSON = st.recursive(

@@ -4,7 +4,7 @@ import pytest
 
 from auditlake.checks.finding import Known, Planned, block, blocks, not_set, number, outside
 from auditlake.parity import KNOWN
-from auditlake.runtime.plan import Resource
+from auditlake.runtime.planned import Resource
 
 
 def bucket(name: str, **values: object) -> Resource:

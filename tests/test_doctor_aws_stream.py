@@ -3,7 +3,7 @@
 from auditlake.aws_stack import Promise
 from auditlake.doctor_aws.outcome import State, compared
 from auditlake.doctor_aws.stream import deployed_facts, planned_facts
-from auditlake.runtime.plan import plan_text, read_resources
+from auditlake.runtime.planned import plan_text, read_resources
 
 
 def test_a_stream_that_does_nothing_differs_in_everything() -> None:

@@ -11,7 +11,7 @@ import pytest
 from auditlake.default_plan import ACCOUNT_ID, terraform
 from auditlake.doctor import examine, exit_code
 from auditlake.permissions import resources
-from auditlake.runtime.plan import load_plan
+from auditlake.runtime.plan_reader import load_plan
 from tests.terraform_runs import initialised
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from auditlake.runtime.describe import describe, tags
-from auditlake.runtime.plan import DeliveryStream, Plan, parse_plan
+from auditlake.runtime.plan import DeliveryStream, Plan
+from auditlake.runtime.plan_reader import parse_plan
 from tests.backup_plan import BUCKET_ARN, backup_plan
 
 

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from auditlake.runtime.buffer import Buffer
 from auditlake.runtime.kinesis_api import MAX_RECORD_BYTES, KinesisApi, sequence_number
-from auditlake.runtime.plan import parse_plan
+from auditlake.runtime.plan_reader import parse_plan
 from tests.conftest import Running, Up
 from tests.kinesis_plan import SOURCE, SOURCE_ARN, kinesis_plan
 

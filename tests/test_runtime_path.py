@@ -5,7 +5,9 @@ from pathlib import Path
 
 from auditlake import runtime
 from auditlake.runtime.path import STAGES
-from auditlake.runtime.plan import Plan, parse_plan, plan_text, read_resources
+from auditlake.runtime.plan import Plan
+from auditlake.runtime.plan_reader import parse_plan
+from auditlake.runtime.planned import plan_text, read_resources
 from tests.wire import Resource, write_plan
 
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from auditlake.errors import PlanError
-from auditlake.runtime.plan import MIB, SourceBackup, parse_plan
+from auditlake.runtime.plan import MIB, SourceBackup
+from auditlake.runtime.plan_reader import parse_plan
 from tests.backup_plan import backup_of, backup_plan
 
 STREAM = "module.delivery.aws_kinesis_firehose_delivery_stream.events"

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from auditlake.errors import PlanError
-from auditlake.runtime.plan import KinesisStream, parse_plan
+from auditlake.runtime.plan import KinesisStream
+from auditlake.runtime.plan_reader import parse_plan
 from tests.kinesis_plan import SOURCE, SOURCE_ARN, kinesis_plan, resource
 
 

@@ -27,7 +27,8 @@ from joserfc.jwk import RSAKey
 from auditlake.errors import AuditlakeError, PlanError
 from auditlake.runtime.authenticate import Mode
 from auditlake.runtime.buffer import Buffer
-from auditlake.runtime.plan import Function, Plan, read_resources
+from auditlake.runtime.plan import Function, Plan
+from auditlake.runtime.planned import read_resources
 from auditlake.runtime.query import run_query
 from auditlake.runtime.settings import Settings
 from auditlake.runtime.wiring import Runtime

@@ -8,7 +8,7 @@ import pytest
 
 from auditlake.default_plan import ACCOUNT_ID, copy_stack, init, plan
 from auditlake.permissions import resources
-from auditlake.runtime.plan import parse_plan
+from auditlake.runtime.plan_reader import parse_plan
 from tests.kinesis_plan import SOURCE_ARN, kinesis_plan
 from tests.terraform_runs import (
     MODULES,

@@ -20,7 +20,7 @@ from auditlake.checks import (
 )
 from auditlake.checks.finding import Check, Finding, Planned, Severity, shown
 from auditlake.errors import PlanError
-from auditlake.runtime.plan import Resource
+from auditlake.runtime.planned import Resource
 
 REFUSALS: tuple[Check, ...] = (
     *api_refusals.REFUSALS,

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from auditlake.checks.finding import Check, Known, Place, Planned, Values, block, blocks, not_set, outside, text
-from auditlake.runtime.plan import Resource
+from auditlake.runtime.planned import Resource
 
 TABLE = "aws_glue_catalog_table"
 WORKGROUP = "aws_athena_workgroup"

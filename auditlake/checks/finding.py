@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from auditlake.runtime.plan import Resource
+from auditlake.runtime.planned import Resource
 
 Values = Mapping[str, Any]
 

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from auditlake.checks.finding import Place, Planned, Values, text
-from auditlake.runtime.plan import Resource
+from auditlake.runtime.planned import Resource
 
 API = "aws_api_gateway_rest_api"
 INTEGRATION = "x-amazon-apigateway-integration"

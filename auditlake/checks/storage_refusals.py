@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from auditlake.checks.finding import Check, Known, Place, Planned, Values, block, blocks, number, outside, text
-from auditlake.runtime.plan import Resource
+from auditlake.runtime.planned import Resource
 
 BUCKET = "aws_s3_bucket"
 LOCK = "aws_s3_bucket_object_lock_configuration"

@@ -10,7 +10,7 @@ from auditlake.checks.finding import Check, Known, Place, Planned, Values, block
 from auditlake.checks.storage_refusals import LIFECYCLE, LOCK, locked, rules, transitions
 from auditlake.checks.stream_warnings import window
 from auditlake.checks.streams import Stream, streams
-from auditlake.runtime.plan import Resource
+from auditlake.runtime.planned import Resource
 
 ARCHIVE_CLASSES = ("GLACIER_IR", "GLACIER", "DEEP_ARCHIVE")
 UNREADABLE_CLASSES = ("GLACIER", "DEEP_ARCHIVE")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from auditlake.checks.finding import Place, Planned, Values, block, blocks, text
-from auditlake.runtime.plan import Resource
+from auditlake.runtime.planned import Resource
 
 STREAM = "aws_kinesis_firehose_delivery_stream"
 S3 = "extended_s3_configuration"

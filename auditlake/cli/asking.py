@@ -16,7 +16,7 @@ from auditlake.errors import AuditlakeError, PlanError, QueryError
 
 def _saved_names(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Complete the name of a saved query of the plan, with the question that it answers."""
-    from auditlake.runtime.plan import load_plan
+    from auditlake.runtime.plan_reader import load_plan
 
     given = ctx.params.get("plan")
     try:
@@ -44,7 +44,7 @@ def query(
 ) -> None:
     """Ask with SQL; says what it read of how much."""
     from auditlake import render
-    from auditlake.runtime.plan import load_plan
+    from auditlake.runtime.plan_reader import load_plan
     from auditlake.runtime.query import run_query, saved_query
 
     loaded = load_plan(plan)
@@ -72,7 +72,7 @@ def _parameters(given: list[str]) -> dict[str, str]:
 @local
 def queries(plan: PlanOption = None, as_json: JsonOption = False) -> None:
     """List the saved queries and the question that each answers."""
-    from auditlake.runtime.plan import load_plan
+    from auditlake.runtime.plan_reader import load_plan
     from auditlake.runtime.query import parameter_names
 
     found = [
@@ -93,7 +93,8 @@ def queries(plan: PlanOption = None, as_json: JsonOption = False) -> None:
 def path(plan: PlanOption = None, as_json: JsonOption = False) -> None:
     """Show the eight stages from POST to SELECT, with what the plan sets for each."""
     from auditlake.runtime.path import STAGES
-    from auditlake.runtime.plan import parse_plan, plan_text, read_resources
+    from auditlake.runtime.plan_reader import parse_plan
+    from auditlake.runtime.planned import plan_text, read_resources
 
     text, source = plan_text(plan)
     loaded, resources = parse_plan(text, source), read_resources(text, source)

@@ -86,7 +86,7 @@ def open_place(
 ) -> Place:
     """Find the error objects of a bucket, or of a data directory; raises StoreError."""
     from auditlake.error_store import DirectoryErrors, ErrorPrefix, S3Errors, aws_client
-    from auditlake.runtime.plan import load_plan
+    from auditlake.runtime.plan_reader import load_plan
     from auditlake.runtime.store_location import S3Location, location_of
 
     if bucket is None and (endpoint or region):

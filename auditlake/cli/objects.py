@@ -43,7 +43,7 @@ def objects(
 
 def _bucket(data: Path, plan: Path | None) -> "LocalBucket":
     from auditlake.runtime.bucket import LocalBucket
-    from auditlake.runtime.plan import load_plan
+    from auditlake.runtime.plan_reader import load_plan
     from auditlake.runtime.store_location import bucket_directory
 
     return LocalBucket(bucket_directory(data, load_plan(plan).bucket.name))

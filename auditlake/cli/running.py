@@ -93,7 +93,8 @@ def up(
 def _checked_plan(path: Path | None, *, allow_refused: bool) -> "Plan":
     """Return the plan to run; raises PlanError with AWS's messages for one that AWS would refuse."""
     from auditlake.checks import check_creation
-    from auditlake.runtime.plan import parse_plan, plan_text, read_resources
+    from auditlake.runtime.plan_reader import parse_plan
+    from auditlake.runtime.planned import plan_text, read_resources
 
     text, source = plan_text(path)
     try:
@@ -262,7 +263,7 @@ def explain(
         found = control.get_explanation(url, token, event_id)
     else:
         from auditlake.runtime.explain import explain as look
-        from auditlake.runtime.plan import load_plan
+        from auditlake.runtime.plan_reader import load_plan
 
         found = look(data, load_plan(plan), event_id).content()
     if as_json:

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from auditlake.runtime.plan import MIB, Plan, Resource
+from auditlake.runtime.plan import MIB, Plan
+from auditlake.runtime.planned import Resource
 
 _INTEGRATION = "x-amazon-apigateway-integration"
 _VALIDATOR = "x-amazon-apigateway-request-validator"

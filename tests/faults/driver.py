@@ -25,7 +25,8 @@ from auditlake.errors import AuditlakeError, StoreError
 from auditlake.runtime import journal
 from auditlake.runtime.buffer import Buffer
 from auditlake.runtime.function import FunctionError
-from auditlake.runtime.plan import Plan, SourceBackup, load_plan
+from auditlake.runtime.plan import Plan, SourceBackup
+from auditlake.runtime.plan_reader import load_plan
 from auditlake.runtime.store import DirectoryStore
 from auditlake.runtime.stream import StreamWorker
 from lambda_src.common import envelope

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from auditlake.runtime.function import FunctionError, FunctionProcess
-from auditlake.runtime.plan import load_plan
+from auditlake.runtime.plan_reader import load_plan
 from tests.faults.events import Sent
 from tests.faults.http_server import Handler, serving
 from tests.faults.server import acknowledged_of, running, settled

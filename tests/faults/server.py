@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from auditlake.runtime.plan import load_plan
+from auditlake.runtime.plan_reader import load_plan
 from tests.conftest import ROOT
 from tests.faults.events import Sent
 from tests.faults.found import find

@@ -11,20 +11,9 @@ from typing import Any
 import pytest
 
 from auditlake.errors import PlanError
-from auditlake.runtime.plan import (
-    MIB,
-    Conversion,
-    LambdaProcessor,
-    ObjectLock,
-    OpenX,
-    Plan,
-    Resource,
-    Throttle,
-    load_plan,
-    parse_plan,
-    read_plan,
-    read_resources,
-)
+from auditlake.runtime.plan import MIB, Conversion, LambdaProcessor, ObjectLock, OpenX, Plan, Throttle
+from auditlake.runtime.plan_reader import load_plan, parse_plan, read_plan
+from auditlake.runtime.planned import Resource, read_resources
 from auditlake.runtime.support import check_support
 
 
