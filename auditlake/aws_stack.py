@@ -9,7 +9,7 @@ from typing import Any
 
 from auditlake.aws_ask import Aws, CannotAsk
 from auditlake.errors import PlanError
-from auditlake.runtime.planned import Resource, plan_text, read_resources
+from auditlake.runtime.planned import Resource, block, plan_text, read_resources
 
 DEFAULT_ACCOUNT_ID = "123456789012"
 DEFAULT_REGION = "us-east-1"
@@ -52,14 +52,6 @@ class Promise:
             if all(values.get(name) == value for name, value in having.items()):
                 return values
         return {}
-
-
-def block(values: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
-    """Return the single block at a path of a plan's values, empty where there is none."""
-    for name in path:
-        found = values.get(name)
-        values = found[0] if isinstance(found, list) and found and isinstance(found[0], dict) else {}
-    return values
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from auditlake.checks.finding import Known, Planned, block, blocks, not_set, number, outside
+from auditlake.checks.finding import Known, Planned, not_set, number, outside
 from auditlake.parity import KNOWN
-from auditlake.runtime.planned import Resource
+from auditlake.runtime.planned import Resource, block, blocks
 
 
 def bucket(name: str, **values: object) -> Resource:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from auditlake.checks.finding import Check, Known, Place, Planned, block, outside, text
+from auditlake.checks.finding import Check, Known, Place, Planned, outside, text
 from auditlake.checks.methods import (
     API,
     Operation,
@@ -14,6 +14,7 @@ from auditlake.checks.methods import (
     resolve,
     unreadable,
 )
+from auditlake.runtime.planned import block
 
 MAX_TEMPLATE_BYTES = 300 * 1024  # F1
 MIN_TIMEOUT_MS, MAX_TIMEOUT_MS = 50, 29_000  # F1

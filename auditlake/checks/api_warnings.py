@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterator
 
-from auditlake.checks.finding import Check, Known, Place, Planned, block, blocks, number
+from auditlake.checks.finding import Check, Known, Place, Planned, number
 from auditlake.checks.methods import API, documents, integrations, operations
 from auditlake.checks.streams import streams
+from auditlake.runtime.planned import block, blocks
 
 LARGE_REGIONS = ("us-east-1", "us-west-2", "eu-west-1")
 LARGE_QUOTA, SMALL_QUOTA = 2_000, 1_000  # requests a second that a stream takes (A1)

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from auditlake.checks.finding import Check, Known, Place, Planned, Values, block, blocks, not_set, outside, text
-from auditlake.runtime.planned import Resource
+from auditlake.checks.finding import Check, Known, Place, Planned, Values, not_set, outside, text
+from auditlake.runtime.planned import Resource, block, blocks
 
 TABLE = "aws_glue_catalog_table"
 WORKGROUP = "aws_athena_workgroup"

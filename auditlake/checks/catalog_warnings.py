@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from auditlake.checks.catalog_refusals import TABLE, WORKGROUP, projected
-from auditlake.checks.finding import Check, Known, Place, Planned, block, blocks, text
+from auditlake.checks.finding import Check, Known, Place, Planned, text
 from auditlake.checks.storage_refusals import BUCKET, locked
 from auditlake.checks.streams import streams
+from auditlake.runtime.planned import block, blocks
 
 MANY_ENUM_VALUES = 60  # AWS advises a few dozen (G)
 

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Callable, Iterator
 
-from auditlake.checks.finding import Check, Known, Place, Planned, Values, block, blocks, not_set, outside, text
+from auditlake.checks.finding import Check, Known, Place, Planned, Values, not_set, outside, text
 from auditlake.checks.streams import CONVERSION, MIN_BUFFER_MIB, Find, Stream, each, streams
+from auditlake.runtime.planned import block, blocks
 
 MIB = 1024 * 1024
 

@@ -142,22 +142,6 @@ def shown(came: object) -> str:
     return came if isinstance(came, str) else json.dumps(came, ensure_ascii=False, default=str)
 
 
-def block(values: Values, *path: str) -> Values:
-    """Return the block at a path of blocks, empty where there is none; Terraform plans a block as a list of one."""
-    for name in path:
-        inner = values.get(name)
-        if isinstance(inner, list):
-            inner = inner[0] if inner else None
-        values = inner if isinstance(inner, Mapping) else {}
-    return values
-
-
-def blocks(values: Values, name: str) -> list[Values]:
-    """Return all blocks of a name."""
-    inner = values.get(name)
-    return [one for one in inner if isinstance(one, Mapping)] if isinstance(inner, list) else []
-
-
 def number(value: object) -> float | None:
     """Return a planned number, also one written as text; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator
 
-from auditlake.checks.finding import Check, Known, Place, block, number, outside
+from auditlake.checks.finding import Check, Known, Place, number, outside
 from auditlake.checks.streams import PROCESSING, Find, Processor, Stream, each, expressions
+from auditlake.runtime.planned import block
 
 _PARAMETERS = f"{PROCESSING}.processors.parameters"
 _LAMBDA_ARN = re.compile(

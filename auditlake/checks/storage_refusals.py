@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
-from auditlake.checks.finding import Check, Known, Place, Planned, Values, block, blocks, number, outside, text
-from auditlake.runtime.planned import Resource
+from auditlake.checks.finding import Check, Known, Place, Planned, Values, number, outside, text
+from auditlake.runtime.planned import Resource, block, blocks
 
 BUCKET = "aws_s3_bucket"
 LOCK = "aws_s3_bucket_object_lock_configuration"

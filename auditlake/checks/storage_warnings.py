@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from auditlake.checks.api_warnings import stage_rate
-from auditlake.checks.finding import Check, Known, Place, Planned, Values, block, number, text
+from auditlake.checks.finding import Check, Known, Place, Planned, Values, number, text
 from auditlake.checks.storage_refusals import LIFECYCLE, LOCK, locked, rules, transitions
 from auditlake.checks.stream_warnings import window
 from auditlake.checks.streams import Stream, streams
-from auditlake.runtime.planned import Resource
+from auditlake.runtime.planned import Resource, block
 
 ARCHIVE_CLASSES = ("GLACIER_IR", "GLACIER", "DEEP_ARCHIVE")
 UNREADABLE_CLASSES = ("GLACIER", "DEEP_ARCHIVE")

@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator
 from zoneinfo import available_timezones
 
-from auditlake.checks.finding import Check, Known, Place, Planned, block, not_set, outside, text
+from auditlake.checks.finding import Check, Known, Place, Planned, not_set, outside, text
 from auditlake.checks.streams import MIN_BUFFER_MIB, STREAM, Find, Stream, each
+from auditlake.runtime.planned import block
 
 MIN_PARTITION_INTERVAL_S = 60  # C1
 OLD_ZONE_NAMES = {"Asia/Kolkata": "Asia/Calcutta", "Europe/Kyiv": "Europe/Kiev"}

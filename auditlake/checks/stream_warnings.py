@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from auditlake.checks.finding import Check, Known, Place, Planned, block, number, text
+from auditlake.checks.finding import Check, Known, Place, Planned, number, text
 from auditlake.checks.streams import CONVERSION, PROCESSING, Stream, streams
+from auditlake.runtime.planned import block
 
 ACTIVE_PARTITIONS = 500  # of a stream, unless AWS raised it (C2)
 MIN_TRANSFORM_TIMEOUT_S = 60

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from auditlake.checks.finding import Place, Planned, Values, block, blocks, text
-from auditlake.runtime.planned import Resource
+from auditlake.checks.finding import Place, Planned, Values, text
+from auditlake.runtime.planned import Resource, block, blocks
 
 STREAM = "aws_kinesis_firehose_delivery_stream"
 S3 = "extended_s3_configuration"

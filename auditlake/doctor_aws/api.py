@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from auditlake.aws_ask import Absent, Aws
-from auditlake.aws_stack import Names, Promise, block
+from auditlake.aws_stack import Names, Promise
 from auditlake.doctor_aws.outcome import Facts, Outcome, compared, judged, looked
 from auditlake.doctor_aws.watching import log_outcomes
+from auditlake.runtime.planned import block
 
 _VERBS = ("get", "put", "post", "delete", "options", "head", "patch")
 MEND = "terraform apply puts it back; who changed it: docs/runbook.md"

@@ -7,8 +7,9 @@ from functools import partial
 from typing import Any
 
 from auditlake.aws_ask import Absent, Aws
-from auditlake.aws_stack import Names, Promise, block
+from auditlake.aws_stack import Names, Promise
 from auditlake.doctor_aws.outcome import Facts, Outcome, compared, judged, looked
+from auditlake.runtime.planned import block
 
 _PUBLIC = {
     "block_public_acls": "BlockPublicAcls",

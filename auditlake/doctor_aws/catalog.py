@@ -5,8 +5,9 @@ from functools import partial
 from typing import Any
 
 from auditlake.aws_ask import Aws
-from auditlake.aws_stack import Names, Promise, block
+from auditlake.aws_stack import Names, Promise
 from auditlake.doctor_aws.outcome import Outcome, compared, judged, looked
+from auditlake.runtime.planned import block
 
 
 def check(promise: Promise, aws: Aws, _names: Names) -> Iterator[Outcome]:

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from auditlake.aws_ask import Aws
-from auditlake.aws_stack import Names, Promise, block
+from auditlake.aws_stack import Names, Promise
 from auditlake.doctor_aws.outcome import Facts, Outcome, compared, looked
+from auditlake.runtime.planned import block
 
 
 def check(promise: Promise, aws: Aws, names: Names) -> Iterator[Outcome]:

@@ -7,9 +7,10 @@ from itertools import islice
 from typing import Any
 
 from auditlake.aws_ask import Aws
-from auditlake.aws_stack import Names, Promise, block
+from auditlake.aws_stack import Names, Promise
 from auditlake.doctor_aws.outcome import Outcome, compared, judged, looked
 from auditlake.error_store import ErrorPrefix
+from auditlake.runtime.planned import block
 
 MAX_PAGES = 10
 """Of 1,000 error objects each."""

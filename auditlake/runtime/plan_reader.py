@@ -29,7 +29,7 @@ from auditlake.runtime.plan import (
     View,
 )
 from auditlake.runtime.plan_stream import kinesis_stream, processor_of, stream_of
-from auditlake.runtime.planned import Resource, block_of, blocks_of, known_text, plan_text, read_resources, text_of
+from auditlake.runtime.planned import Resource, block, blocks, known_text, plan_text, read_resources, text_of
 from auditlake.runtime.support import check_support
 from auditlake.runtime.web_acl import acl_rules
 
@@ -91,7 +91,7 @@ class _Reader:
 
     def _role_arn(self, stream: Resource, aws_partition: str) -> str:
         """Return the ARN of the stream's role; a plan knows only its name until it is applied."""
-        known = block_of(stream.values, "extended_s3_configuration").get("role_arn")
+        known = block(stream.values, "extended_s3_configuration").get("role_arn")
         if known:
             return str(known)
         for role in self._all("aws_iam_role"):
@@ -105,7 +105,7 @@ class _Reader:
 
     def _source_of(self, stream: Resource) -> KinesisStream | None:
         """Return the data stream that the delivery stream reads; raises PlanError for one that nothing reads."""
-        source = block_of(stream.values, "kinesis_source_configuration")
+        source = block(stream.values, "kinesis_source_configuration")
         arn = str(text_of(source, "kinesis_stream_arn")) if source else ""
         found = None
         for resource in self._all("aws_kinesis_stream"):
@@ -117,7 +117,7 @@ class _Reader:
             found = kinesis_stream(resource, arn)
         if source and found is None:
             raise PlanError(f"{stream.address} reads {arn}, which is no aws_kinesis_stream of the plan.")
-        if found is not None and block_of(stream.values, "server_side_encryption").get("enabled"):
+        if found is not None and block(stream.values, "server_side_encryption").get("enabled"):
             raise PlanError(
                 f"{stream.address}: server_side_encryption.enabled must be false with kinesis_source_configuration: "
                 "AWS refuses both, because the data stream encrypts the records."
@@ -144,7 +144,7 @@ class _Reader:
         throttles = {
             text_of(r.values, "method_path").replace("~1", "/").strip("/"): throttle
             for r in self._all("aws_api_gateway_method_settings")
-            if (throttle := _throttle(block_of(r.values, "settings"))) is not None
+            if (throttle := _throttle(block(r.values, "settings"))) is not None
         }
         return Api(
             name=text_of(resource.values, "name"),
@@ -161,21 +161,19 @@ class _Reader:
         return self._one(resource_type) if self._all(resource_type) else None
 
     def _table(self, stream: Resource) -> Table:
-        conversion = block_of(
-            block_of(stream.values, "extended_s3_configuration"), "data_format_conversion_configuration"
-        )
-        schema = block_of(conversion, "schema_configuration")
+        conversion = block(block(stream.values, "extended_s3_configuration"), "data_format_conversion_configuration")
+        schema = block(conversion, "schema_configuration")
         wanted = text_of(schema, "database_name"), text_of(schema, "table_name")
         for resource in self._glue_tables("EXTERNAL_TABLE"):
             values = resource.values
             database, name = text_of(values, "database_name"), text_of(values, "name")
             if (database, name) == wanted:
-                storage = block_of(values, "storage_descriptor")
+                storage = block(values, "storage_descriptor")
                 return Table(
                     database=database,
                     name=name,
-                    columns=_columns(blocks_of(storage, "columns")),
-                    partition_keys=_columns(blocks_of(values, "partition_keys")),
+                    columns=_columns(blocks(storage, "columns")),
+                    partition_keys=_columns(blocks(values, "partition_keys")),
                 )
         raise PlanError(
             f"{stream.address} converts for the table {'.'.join(wanted)}, "
@@ -188,7 +186,7 @@ class _Reader:
         lifecycle = tuple(self._lifecycle(name))
         for lock in self._locks(name):
             if lock.get("rule"):
-                retention = block_of(block_of(lock, "rule"), "default_retention")
+                retention = block(lock, "rule", "default_retention")
                 days = retention.get("days") or 365 * (retention.get("years") or 0)
                 return Bucket(name, ObjectLock(text_of(retention, "mode"), days), lifecycle)
         return Bucket(name, None, lifecycle)
@@ -200,7 +198,7 @@ class _Reader:
                 yield resource.values
         for resource in self._all("aws_s3_bucket"):
             if resource.values.get("bucket") == bucket:
-                yield block_of(resource.values, "object_lock_configuration")
+                yield block(resource.values, "object_lock_configuration")
 
     def _lifecycle(self, bucket: str) -> Iterator[str]:
         """Yield the names of the bucket's rules that expire or move objects; a plan may not know the bucket yet."""
@@ -208,13 +206,13 @@ class _Reader:
             rule
             for resource in self._all("aws_s3_bucket_lifecycle_configuration")
             if resource.values.get("bucket") in (None, bucket)
-            for rule in blocks_of(resource.values, "rule")
+            for rule in blocks(resource.values, "rule")
         ] or [
             # A bucket that stands repeats here what its own resource says.
             rule
             for resource in self._all("aws_s3_bucket")
             if resource.values.get("bucket") == bucket
-            for rule in blocks_of(resource.values, "lifecycle_rule")
+            for rule in blocks(resource.values, "lifecycle_rule")
         ]
         for rule in rules:
             enabled = rule.get("status") == "Enabled" or rule.get("enabled") is True
@@ -243,8 +241,8 @@ def _throttle(settings: Mapping[str, Any]) -> Throttle | None:
     return Throttle(rate, burst if isinstance(burst, int) and burst >= 0 else ACCOUNT_THROTTLE.burst)
 
 
-def _columns(blocks: list[Mapping[str, Any]]) -> tuple[Column, ...]:
-    return tuple(Column(text_of(block, "name"), text_of(block, "type"), block.get("comment") or "") for block in blocks)
+def _columns(given: list[Mapping[str, Any]]) -> tuple[Column, ...]:
+    return tuple(Column(text_of(one, "name"), text_of(one, "type"), one.get("comment") or "") for one in given)
 
 
 def _arn_parts(resource: Resource, arn: str) -> list[str]:
@@ -262,7 +260,7 @@ def _function(resource: Resource, aws_partition: str, region: str, account_id: s
         name=text_of(values, "function_name"),
         arn=f"arn:{aws_partition}:lambda:{region}:{account_id}:function:{text_of(values, 'function_name')}",
         handler=text_of(values, "handler"),
-        environment=block_of(values, "environment").get("variables") or {},
+        environment=block(values, "environment").get("variables") or {},
         timeout_s=values.get("timeout") or 3,
     )
 

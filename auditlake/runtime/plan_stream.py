@@ -13,12 +13,12 @@ from auditlake.runtime.plan import (
     OpenX,
     SourceBackup,
 )
-from auditlake.runtime.planned import Resource, block_of, blocks_of, number_of, text_of
+from auditlake.runtime.planned import Resource, block, blocks, number_of, text_of
 
 
 def stream_of(resource: Resource, arn: str, region: str, processor: LambdaProcessor, role_arn: str) -> DeliveryStream:
     """Return the delivery stream that a resource describes, DirectPut until its source is given; raises KeyError."""
-    s3 = block_of(resource.values, "extended_s3_configuration")
+    s3 = block(resource.values, "extended_s3_configuration")
     time_zone = s3.get("custom_time_zone") or "UTC"
     return DeliveryStream(
         name=text_of(resource.values, "name"),
@@ -32,8 +32,8 @@ def stream_of(resource: Resource, arn: str, region: str, processor: LambdaProces
         buffer_interval_s=number_of(s3, "buffering_interval"),
         bucket=text_of(s3, "bucket_arn").rsplit(":", 1)[-1],
         processor=processor,
-        conversion=_conversion(block_of(s3, "data_format_conversion_configuration")),
-        encrypted=bool(block_of(resource.values, "server_side_encryption").get("enabled")),
+        conversion=_conversion(block(s3, "data_format_conversion_configuration")),
+        encrypted=bool(block(resource.values, "server_side_encryption").get("enabled")),
         role_arn=role_arn,
         backup=_source_backup(resource.address, s3),
         attributes=resource.values,
@@ -44,7 +44,7 @@ def _source_backup(address: str, s3: Mapping[str, Any]) -> SourceBackup | None:
     """Return the source backup of a stream; raises PlanError for one that has no place, or another's."""
     if s3.get("s3_backup_mode") != "Enabled":
         return None
-    backup = block_of(s3, "s3_backup_configuration")
+    backup = block(s3, "s3_backup_configuration")
     if not backup:
         raise PlanError(
             f"{address}: s3_backup_configuration is missing, and s3_backup_mode is Enabled: say where the records go."
@@ -78,7 +78,7 @@ def kinesis_stream(resource: Resource, arn: str) -> KinesisStream:
     return KinesisStream(
         name=text_of(values, "name"),
         arn=arn,
-        mode=block_of(values, "stream_mode_details").get("stream_mode") or "PROVISIONED",
+        mode=block(values, "stream_mode_details").get("stream_mode") or "PROVISIONED",
         retention_hours=values.get("retention_period") or 24,
         # A plan does not know the ARN of a key that it makes; the alias stands for it.
         key_id=(values.get("kms_key_id") or "unknown before the apply")
@@ -89,12 +89,12 @@ def kinesis_stream(resource: Resource, arn: str) -> KinesisStream:
 
 def processor_of(resource: Resource) -> LambdaProcessor:
     """Return the processor of a delivery stream; raises PlanError unless it has one, of type Lambda."""
-    s3 = block_of(resource.values, "extended_s3_configuration")
-    processors = blocks_of(block_of(s3, "processing_configuration"), "processors")
+    s3 = block(resource.values, "extended_s3_configuration")
+    processors = blocks(block(s3, "processing_configuration"), "processors")
     lambdas = [processor for processor in processors if processor.get("type") == "Lambda"]
     if len(lambdas) != 1:
         raise PlanError(f"{resource.address}: the runtime runs a stream with one processor of type Lambda.")
-    given = blocks_of(lambdas[0], "parameters")
+    given = blocks(lambdas[0], "parameters")
     parameters = {text_of(one, "parameter_name"): text_of(one, "parameter_value") for one in given}
 
     def number(name: str, default: int) -> float:
@@ -111,21 +111,21 @@ def processor_of(resource: Resource) -> LambdaProcessor:
     )
 
 
-def _conversion(block: Mapping[str, Any]) -> Conversion:
-    serializer = block_of(block_of(block, "output_format_configuration"), "serializer")
-    parquet = block_of(serializer, "parquet_ser_de")
+def _conversion(values: Mapping[str, Any]) -> Conversion:
+    serializer = block(values, "output_format_configuration", "serializer")
+    parquet = block(serializer, "parquet_ser_de")
     return Conversion(
         compression=parquet.get("compression") or "SNAPPY",
         page_size_bytes=parquet.get("page_size_bytes") or MIB,
         row_group_size_bytes=parquet.get("block_size_bytes") or 256 * MIB,
         dictionary=bool(parquet.get("enable_dictionary_compression")),
         writer_version=parquet.get("writer_version") or "V1",
-        openx=_openx(block_of(block_of(block, "input_format_configuration"), "deserializer")),
+        openx=_openx(block(values, "input_format_configuration", "deserializer")),
     )
 
 
 def _openx(deserializer: Mapping[str, Any]) -> OpenX:
-    options = block_of(deserializer, "open_x_json_ser_de")
+    options = block(deserializer, "open_x_json_ser_de")
     return OpenX(
         # Left out means true (D3).
         case_insensitive=options.get("case_insensitive") is not False,

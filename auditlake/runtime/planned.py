@@ -54,16 +54,18 @@ def _walk(module: Mapping[str, Any]) -> Iterator[Resource]:
         yield from _walk(child)
 
 
-def block_of(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """Return the one block of that name; Terraform plans a block as a list of one. Empty when it is not there."""
-    return next(iter(blocks_of(values, name)), {})
+def block(values: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
+    """Return the block at a path of blocks, empty where there is none; Terraform plans a block as a list of one."""
+    for name in path:
+        values = next(iter(blocks(values, name)), {})
+    return values
 
 
-def blocks_of(values: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+def blocks(values: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     """Return the blocks of that name."""
-    blocks = values.get(name)
-    one_or_more = blocks if isinstance(blocks, list) else [blocks]
-    return [block for block in one_or_more if isinstance(block, Mapping)]
+    found = values.get(name)
+    one_or_more = found if isinstance(found, list) else [found]
+    return [one for one in one_or_more if isinstance(one, Mapping)]
 
 
 def text_of(values: Mapping[str, Any], name: str) -> str:
