@@ -94,29 +94,6 @@ def test_record_ids_are_never_used_twice(tmp_path: Path) -> None:
     other.close()
 
 
-def test_requests_that_wait_together_share_a_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While one sync runs, what arrives is gathered and synced at once."""
-    buffer = Buffer(tmp_path / "buffer.sqlite")
-    sizes: list[int] = []
-    go_on = threading.Event()
-    commit = buffer._commit
-
-    def slow_commit(jobs: object) -> None:
-        sizes.append(len(jobs))  # type: ignore[arg-type]  # a sequence of jobs
-        go_on.wait(10)
-        commit(jobs)  # type: ignore[arg-type]  # handed through
-
-    monkeypatch.setattr(buffer, "_commit", slow_commit)
-    futures = [buffer.accept(1, [b"x"]) for _ in range(20)]
-    go_on.set()
-    seqs = [future.result(timeout=10) for future in futures]
-
-    assert len(sizes) < 20
-    assert sum(sizes) == 20
-    assert seqs == [[seq] for seq in range(1, 21)]
-    buffer.close()
-
-
 def test_a_request_that_fails_acknowledges_nothing_and_the_buffer_lives(tmp_path: Path) -> None:
     """What cannot be written is an error, nothing of it stays, and the next request is taken."""
     buffer = Buffer(tmp_path / "buffer.sqlite")
@@ -609,7 +586,6 @@ def test_a_disk_that_does_not_answer_does_not_hold_the_close(tmp_path: Path, mon
     let_go.set()
     with pytest.raises(StoreError):
         future.result(timeout=10)
-    buffer._thread.join()
 
 
 def test_damage_is_found_by_who_only_looks(tmp_path: Path) -> None:

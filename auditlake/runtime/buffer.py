@@ -8,14 +8,10 @@ nothing. Requests that arrive together share one sync of the journal.
 
 import contextlib
 import logging
-import queue
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from auditlake.directories import make_directories
@@ -24,31 +20,23 @@ from auditlake.runtime import index as index_file
 from auditlake.runtime.backup_queue import DISABLED, BackupQueue
 from auditlake.runtime.damage import DAMAGED, cut_off_sentence, lost_sentence, unbacked_sentence
 from auditlake.runtime.destination import SOURCE_BACKUP, Destination
-from auditlake.runtime.index import Accepted, Buffered, Delivery, Index, IndexDamagedError
-from auditlake.runtime.journal import Journal, JournalSize, keep_aside, open_journal
-from auditlake.runtime.journal_format import FileHeader, Put, Record
+from auditlake.runtime.group_commit import GroupCommit
+from auditlake.runtime.index import Accepted, Buffered, Delivery
+from auditlake.runtime.index_opening import open_index, unopened
+from auditlake.runtime.journal import Journal, JournalSize, open_journal
+from auditlake.runtime.journal_format import Put, Record
 from auditlake.runtime.journal_scan import Damaged, Scanned, first_header, journal_directory, read_journal, scan
 from auditlake.runtime.levels import Level, Levels, Waiting
 from auditlake.runtime.problems import Problem, Problems
 from auditlake.runtime.recovery import Recovery
 from auditlake.runtime.seq_ranges import SeqRanges
 
-MAX_SHARED_JOBS = 1_000
-MAX_SHARED_BYTES = 8 * 1024 * 1024
-"""How many waiting requests and bytes share one sync at most, so that the first of them does not wait without end."""
 CLOSE_S = 10
 """How long a close waits for a disk that does not answer."""
 LARGE_JOURNAL_BYTES = 1024**3
 """From this size on a journal of which little waits is told in the log."""
 
 logger = logging.getLogger("auditlake")
-
-
-@dataclass(frozen=True)
-class _Job:
-    arrival_ms: int
-    records: Sequence[Put]
-    done: "Future[list[int]]"
 
 
 class Buffer:
@@ -72,7 +60,7 @@ class Buffer:
                 self._directory = directory = journal_directory(path)
                 make_directories(directory)
                 header = first_header(directory)
-                self._index, problems = _open_index(path, header)
+                self._index, problems = open_index(path, header)
                 opened.callback(self._index.abandon)
                 self._keep_backup(path.parent)
                 self.id = self._index.id
@@ -83,21 +71,15 @@ class Buffer:
                     self._backup = BackupQueue(self._index, self._journal, self._tell_damaged, self._unread)
                 cleared = self._clear()
             except OSError as error:
-                raise StoreError(_unopened(path, error)) from None
+                raise StoreError(unopened(path, error)) from None
             opened.pop_all()
         is_new = header is None and not self._index.accepted().last_seq
         self.recovery = self._recovery(is_new, cleared, (*problems, *found))
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._closed = False
-        self._thread = threading.Thread(target=self._write, name="buffer", daemon=True)
-        self._thread.start()
+        self._accepting = GroupCommit(self._commit, "buffer")
 
     def close(self) -> None:
         """Finish what was asked for and close the files, within CLOSE_S seconds if the disk does not answer."""
-        self._closed = True
-        self._jobs.put(None)
-        self._thread.join(CLOSE_S)
-        if not self._thread.is_alive():
+        if self._accepting.close(CLOSE_S):
             self._journal.close()
         self._index.close(self._accepted())
 
@@ -107,14 +89,7 @@ class Buffer:
 
     def accept(self, arrival_ms: int, records: Sequence[Put]) -> "Future[list[int]]":
         """Store records; the future holds their sequence numbers once they are on the disk, or the error."""
-        job = _Job(arrival_ms, records, Future())
-        # From now on nobody can cancel it: a client that hangs up must not make the writer's answer an error.
-        job.done.set_running_or_notify_cancel()
-        if self._closed:
-            job.done.set_exception(StoreError("The buffer is closed; send the request again after the next start."))
-        else:
-            self._jobs.put(job)
-        return job.done
+        return self._accepting.add(arrival_ms, records)
 
     def move(
         self, answered: Sequence[Record], buffered: Sequence[Buffered], counted: Mapping[str, int], now_ms: int
@@ -429,41 +404,21 @@ class Buffer:
             problems=problems,
         )
 
-    def _write(self) -> None:
-        while (first := self._jobs.get()) is not None:
-            jobs, size = [first], sum(map(len, first.records))
-            stop = False
-            while len(jobs) < MAX_SHARED_JOBS and size < MAX_SHARED_BYTES and not self._jobs.empty():
-                job = self._jobs.get()
-                if job is None:
-                    stop = True
-                    break
-                jobs.append(job)
-                size += sum(map(len, job.records))
-            self._commit(jobs)
-            if stop:
-                return
-
-    def _commit(self, jobs: Sequence[_Job]) -> None:
-        records = [(job.arrival_ms, put) for job in jobs for put in job.records]
+    def _commit(self, records: Sequence[tuple[int, Put]]) -> Sequence[int]:
         try:
             accepted = self._journal.append(records)
         except Exception as error:  # noqa: BLE001 - whatever failed, every waiting request must hear of it
             told = error if isinstance(error, StoreError) else StoreError(f"The buffer could not be written: {error}.")
             if self._problems.begin("accept", str(told)):
                 logger.error("%s It is told again when records are accepted.", told)
-            for job in jobs:
-                job.done.set_exception(told)
-            return
+            raise told from None
         if self._problems.end("accept"):
             logger.warning("Records are accepted again.")
         size = sum(len(put) for _, put in records)
         self._levels.add_waiting(len(records), size)
         if self._backup is not None:
             self._backup.add(accepted[0], len(records), size, min(arrival_ms for arrival_ms, _ in records))
-        sequence = iter(accepted)
-        for job in jobs:
-            job.done.set_result([next(sequence) for _ in job.records])
+        return accepted
 
 
 def record_id(buffer_id: str, seq: int) -> str:
@@ -490,38 +445,3 @@ def _removed(scanned: Scanned, kept_from: int | None) -> list[Damaged]:
     if any(path.name < oldest.path.name for path in scanned.headless) or oldest.header.before < kept_from:
         return []
     return [Damaged(kept_from, oldest.header.before, f"{kept_from:020d}.journal", 0, 0)]
-
-
-def _open_index(path: Path, known: FileHeader | None) -> tuple[Index, list[str]]:
-    """Open the index, or make it anew of the journal when it is damaged; `known` is what a file of the journal says."""
-    buffer_id, created_ms = (known.buffer_id.hex(), known.created_ms) if known else (None, None)
-    missing = known is not None and not path.exists()
-    try:
-        index = Index(path, buffer_id, created_ms)
-    except IndexDamagedError as damage:
-        if known is None:
-            raise StoreError(f"The buffer {path} cannot be opened: {damage}.") from None
-        moment = f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
-        for suffix in ("", "-wal", "-shm"):
-            part = path.with_name(path.name + suffix)
-            if part.exists():
-                keep_aside(part, path.parent / DAMAGED, f"{path.stem}-{moment}.sqlite{suffix}")
-        sentence = (
-            f"The buffer's index was damaged ({damage}) and is kept as {DAMAGED}/{path.stem}-{moment}.sqlite; it is "
-            "made anew of the journal, so that nothing is lost; some records may be stored twice (with one event_id)."
-        )
-        logger.error("%s", sentence)
-        return Index(path, buffer_id, created_ms), [sentence]
-    if missing:
-        return index, [f"The buffer's index {path} was gone and is made anew of the journal; rows may be stored twice."]
-    return index, []
-
-
-def _unopened(path: Path, error: OSError) -> str:
-    why = error.strerror or str(error)
-    if error.filename is None or not str(error.filename).endswith(".journal"):
-        return f"The buffer {path} cannot be opened: {why}."
-    return (
-        f"The buffer {path} cannot be opened: {error.filename} cannot be read: {why}. Start again when the disk "
-        "reads it, or move that file aside: the others are then delivered, and what it held is told as damaged."
-    )
