@@ -73,7 +73,7 @@ module "storage" {
   name               = var.name
   account            = local.account
   object_lock        = var.object_lock
-  lifecycle_days     = var.lifecycle_days
+  lifecycle_days     = merge(var.lifecycle_days, { glacier_ir = var.lifecycle_days.glacier_ir == 0 ? null : var.lifecycle_days.glacier_ir })
   encryption         = module.encryption.encryption
   administrator_arns = var.administrator_arns
   reader_account_ids = var.subscription.account_ids

@@ -125,6 +125,11 @@ variable "canary" {
     condition     = !var.canary.enabled || (try(var.domain.mutual_tls, null) == null && var.usage_plan == null && length(var.access.cidrs) + length(var.access.vpc_endpoint_ids) == 0)
     error_message = "canary.enabled must be false with domain.mutual_tls, usage_plan, access.cidrs or access.vpc_endpoint_ids: the canary has no certificate and no API key, and comes from an address of AWS."
   }
+
+  validation {
+    condition     = !var.canary.enabled || var.alarms.enabled
+    error_message = "canary.enabled must be false when alarms.enabled is: nobody would hear of it when an event does not arrive."
+  }
 }
 
 variable "catalog" {
@@ -160,7 +165,7 @@ variable "encryption" {
     Which keys encrypt the stream, the buckets, the logs and the results of queries.
     - mode: aws_owned (keys that AWS keeps, free of charge) or customer_managed (a KMS key of this account, whose every use CloudTrail shows).
     - kms_key_arn: with customer_managed, a key that exists, whose policy is its owner's; null makes one that rotates each year.
-    - break_glass_principal_arn: the only IAM role or user who may schedule the deletion of the key that this stack makes, or disable it; null, nobody. Object Lock does not save events whose key is gone.
+    - break_glass_principal_arn: the only IAM role or user who may schedule the deletion of the key that this stack makes, or disable it, and it needs administrator_arns; null, nobody. Object Lock does not save events whose key is gone.
   TEXT
   type = object({
     mode                      = optional(string, "aws_owned")
@@ -218,13 +223,13 @@ variable "kinesis_source" {
 
 variable "lifecycle_days" {
   description = <<-TEXT
-    Days after which objects move or go; null means never.
-    - glacier_ir: to Glacier Instant Retrieval, which Athena reads as before.
+    Days after which objects move or go; null means never, where no default is given.
+    - glacier_ir: to Glacier Instant Retrieval, which Athena reads as before; after 90 days by default, 0 means never.
     - deep_archive: to Deep Archive, which Athena cannot read: queries no longer find these events until they are restored.
     - expire: events are deleted; not before their retention ends.
     - noncurrent: versions that were overwritten or hidden by a delete marker are deleted; null means as long as the retention.
-    - abort_multipart: unfinished uploads are removed.
-    - athena_results: results of queries are deleted.
+    - abort_multipart: unfinished uploads are removed, after 7 days by default.
+    - athena_results: results of queries are deleted, after 30 days by default.
   TEXT
   type = object({
     glacier_ir      = optional(number, 90)
@@ -305,7 +310,7 @@ variable "replication" {
   description = <<-TEXT
     Copies every event, with its retention, to a bucket in another region or account; null copies nothing. terraform/replica makes the bucket.
     - bucket_arn: the bucket, versioned and with Object Lock. account_id: whose it is, if not this account's.
-    - kms_key_arn: a key of the copy's region; needed when encryption.mode is customer_managed.
+    - kms_key_arn: a key of the copy's region; needed when encryption.mode is customer_managed, and null otherwise.
     - storage_class: what a copy is kept in. time_control: S3 promises the copy within 15 minutes, for a price a GB.
   TEXT
   type = object({
@@ -355,7 +360,7 @@ variable "waf" {
     A web ACL before the API, {} with these limits; null, none. About 9 US dollars a month, and 0.60 a million requests.
     - requests_per_5_min: what one address may send in five minutes.
     - max_body_bytes: the largest body, by its Content-Length.
-    - inspected_body_kib: how much of a body AWS's managed rules see. They only count there, because audit events quote attacks; at headers, paths and addresses they block.
+    - inspected_body_kib: how much of a body AWS's managed rules see. They only count there, because audit events quote attacks; at headers, paths and addresses they block. AWS adds rules: one that is new, and looks at bodies, blocks until a release lists it (docs/surprises.md says how to see that).
   TEXT
   type = object({
     requests_per_5_min = optional(number, 60000)

@@ -134,6 +134,13 @@ STORAGE = (
         "The bucket policy should allow nobody anything.",
     ),
     Guard(
+        "no other bucket is replicated into the bucket",
+        "storage/policy.tf",
+        '"s3:ReplicateObject", "s3:ReplicateDelete", "s3:ReplicateTags"',
+        '"s3:ReplicateTags"',
+        "No other bucket should be replicated into the bucket of events.",
+    ),
+    Guard(
         "only the stream writes",
         "storage/policy.tf",
         'ArnNotEquals = { "aws:PrincipalArn" = var.writer_role_arn }',

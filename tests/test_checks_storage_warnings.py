@@ -61,6 +61,10 @@ def _kms(draft: Draft, **members: Any) -> None:  # noqa: ANN401 - any JSON
     put(draft.s3, kms_key_arn="arn:aws:kms:us-east-1:123456789012:key/k")
 
 
+def _denying(action: str, effect: str = "Deny") -> str:
+    return json.dumps({"Statement": [{"Effect": effect, "Principal": "*", "Action": [action], "Resource": "*"}]})
+
+
 TRAPS: list[tuple[str, Edit]] = [
     ("no-default-retention", lambda d: d.drop("aws_s3_bucket_object_lock_configuration")),
     ("no-default-retention", lambda d: put(_lock(d), rule=[])),
@@ -83,6 +87,8 @@ TRAPS: list[tuple[str, Edit]] = [
     ("bucket-without-tls", lambda d: put(d.values("aws_s3_bucket_policy", '["events"]'), policy="no JSON")),
     ("kms-without-bucket-key", lambda d: _kms(d, bucket_key_enabled=False)),
     ("kms-key-of-the-plan", lambda d: d.add("aws_kms_key", deletion_window_in_days=7)),
+    ("kms-key-of-the-plan", lambda d: d.add("aws_kms_key", policy=_denying("kms:PutKeyPolicy"))),
+    ("kms-key-of-the-plan", lambda d: d.add("aws_kms_key", policy=_denying("kms:ScheduleKeyDeletion", "Allow"))),
 ]
 
 FINE: list[tuple[str, Edit]] = [
@@ -99,6 +105,7 @@ FINE: list[tuple[str, Edit]] = [
     ("policies whose buckets are not known yet", lambda d: _unknown(d, "aws_s3_bucket_policy")),
     ("a lock whose bucket is not known yet", lambda d: _unknown(d, "aws_s3_bucket_object_lock_configuration")),
     ("a bucket key", lambda d: _kms(d, bucket_key_enabled=True)),
+    ("a key that nobody deletes", lambda d: d.add("aws_kms_key", policy=_denying("kms:ScheduleKeyDeletion"))),
     ("a stream into a bucket of another plan", lambda d: put(d.s3, bucket_arn="arn:aws:s3:::elsewhere")),
 ]
 

@@ -110,6 +110,7 @@ def test_the_bucket_of_production_is_locked_and_guarded(account: Account) -> Non
         "OnlyTls12",
         "OnlyTheStreamWrites",
         "NobodyDeletes",
+        "NobodyReplicatesInto",
         "NoShorterRetention",
         "NoOtherKey",
         "OnlyAdministratorsChangeTheBucket",

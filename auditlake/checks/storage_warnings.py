@@ -162,18 +162,21 @@ def _without_tls(planned: Planned) -> Iterator[Place]:
             yield Place(bucket, "policy", "no Deny without aws:SecureTransport")
 
 
-def _denies_without_tls(policy: str) -> bool:
+def _denials(policy: str) -> Iterator[Values]:
+    """Yield the statements of a policy that deny something; none of what is no policy."""
     try:
         document = json.loads(policy)
     except ValueError:
-        return False
+        return
     statements: Any = document.get("Statement") if isinstance(document, Mapping) else None
     for statement in statements if isinstance(statements, list) else [statements]:
-        condition = block(statement, "Condition", "Bool") if isinstance(statement, Mapping) else {}
-        insecure = str(condition.get("aws:SecureTransport", "")).lower() in ("false", "['false']")
-        if insecure and statement.get("Effect") == "Deny":
-            return True
-    return False
+        if isinstance(statement, Mapping) and statement.get("Effect") == "Deny":
+            yield statement
+
+
+def _denies_without_tls(policy: str) -> bool:
+    conditions = (block(statement, "Condition", "Bool") for statement in _denials(policy))
+    return any(str(one.get("aws:SecureTransport", "")).lower() in ("false", "['false']") for one in conditions)
 
 
 def _no_bucket_key(planned: Planned) -> Iterator[Place]:
@@ -189,7 +192,9 @@ def _no_bucket_key(planned: Planned) -> Iterator[Place]:
 def _key_of_the_plan(planned: Planned) -> Iterator[Place]:
     if any(locked(planned, bucket) for _, bucket in _event_buckets(planned)):
         for resource in planned.of("aws_kms_key"):
-            yield Place(resource, "deletion_window_in_days", resource.values.get("deletion_window_in_days"))
+            denied = [statement.get("Action") for statement in _denials(text(resource.values.get("policy")))]
+            if not any("kms:ScheduleKeyDeletion" in str(actions) for actions in denied):
+                yield Place(resource, "policy", "no Deny of kms:ScheduleKeyDeletion")
 
 
 WARNINGS: tuple[Check, ...] = (
@@ -278,8 +283,8 @@ WARNINGS: tuple[Check, ...] = (
         "A5.1",
         Known.JUDGEMENT,
         _key_of_the_plan,
-        "`terraform destroy` would delete the key, and with it every event that Object Lock keeps.",
-        "Make the key in another plan, and pass its ARN.",
+        "Whoever may delete the key, by `terraform destroy` too, makes every event that Object Lock keeps unreadable.",
+        "Deny kms:ScheduleKeyDeletion in the key's policy, or make the key in another plan and pass its ARN.",
     ),
 )
 """What of a bucket is legal and harmful."""

@@ -101,9 +101,11 @@ def _targets(aws: Aws, rule: str) -> Iterator[Outcome]:
 
 
 def _function(aws: Aws, planned: Mapping[str, Any]) -> Iterator[Outcome]:
+    """Compare a function: who changes the transform's code by hand changes every event that comes."""
     name = planned["function_name"]
     found = aws.ask("lambda", "get_function_configuration", FunctionName=name)
-    promised, deployed = {"handler": planned.get("handler")}, {"handler": found.get("Handler")}
+    promised = {"handler": planned.get("handler"), "code (SHA-256)": planned.get("source_code_hash")}
+    deployed = {"handler": found.get("Handler"), "code (SHA-256)": found.get("CodeSha256")}
     yield from compared(f"function {name}", promised, deployed)
 
 

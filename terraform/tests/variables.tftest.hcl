@@ -106,3 +106,14 @@ run "the_canary_finds_the_door_open" {
 
   expect_failures = [var.canary]
 }
+
+run "a_canary_needs_somebody_who_hears_it" {
+  command = plan
+
+  variables {
+    canary = { enabled = true }
+    alarms = { enabled = false }
+  }
+
+  expect_failures = [var.canary]
+}

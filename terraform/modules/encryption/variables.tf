@@ -35,8 +35,18 @@ variable "encryption" {
   }
 
   validation {
+    condition     = var.encryption.kms_key_arn == null || try(split(":", var.encryption.kms_key_arn)[3] == var.account.region, false)
+    error_message = "encryption.kms_key_arn must be a key of ${var.account.region}, where the stack is: Firehose, S3 and CloudWatch Logs use none of another region."
+  }
+
+  validation {
     condition     = var.encryption.break_glass_principal_arn == null || (var.encryption.mode == "customer_managed" && var.encryption.kms_key_arn == null)
     error_message = "encryption.break_glass_principal_arn must be null unless this stack makes the key (mode customer_managed without kms_key_arn): the policy of another key is not this stack's."
+  }
+
+  validation {
+    condition     = var.encryption.break_glass_principal_arn == null || length(var.administrator_arns) > 0
+    error_message = "encryption.break_glass_principal_arn needs administrator_arns: without them whoever has kms:PutKeyPolicy takes the guard out of the key's policy first."
   }
 
   validation {

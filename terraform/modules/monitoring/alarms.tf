@@ -5,6 +5,9 @@ locals {
   of_stream   = { DeliveryStreamName = var.stream.name }
   of_api      = { ApiName = var.api.name, Stage = var.api.stage }
 
+  # What is put to Firehose it tries to deliver for a day; what it reads, as long as the data stream keeps it.
+  gives_up = var.kinesis_stream == null ? "at 86400 s Firehose gives up and loses it." : "when the data stream's ${var.kinesis_stream.retention_hours} h are over it is lost: make them longer in time."
+
   # One sentence each; docs/runbook.md has a section for each key, and says what to do.
   stream_alarms = {
     delivery-freshness = {
@@ -13,7 +16,7 @@ locals {
     }
     delivery-gives-up = {
       metric  = "DeliveryToS3.DataFreshness", statistic = "Maximum", above = var.alarms.give_up_s, periods = 1
-      meaning = "The oldest event that is not in S3 yet is older than ${var.alarms.give_up_s} s, and at 86400 s Firehose gives up and loses it."
+      meaning = "The oldest event that is not in S3 yet is older than ${var.alarms.give_up_s} s, and ${local.gives_up}"
     }
     delivery-success = {
       metric  = "DeliveryToS3.Success", statistic = "Average", below = 1, periods = 1

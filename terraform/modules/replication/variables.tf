@@ -65,6 +65,11 @@ variable "replication" {
   }
 
   validation {
+    condition     = var.encryption.customer_managed || var.replication.kms_key_arn == null
+    error_message = "replication.kms_key_arn must be null unless encryption.mode is customer_managed: S3 copies what its own keys encrypt under its own keys, and refuses a rule that names another."
+  }
+
+  validation {
     condition     = contains(["STANDARD", "STANDARD_IA", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE"], var.replication.storage_class)
     error_message = "replication.storage_class must be STANDARD, STANDARD_IA, GLACIER_IR, GLACIER or DEEP_ARCHIVE, not ${var.replication.storage_class}."
   }

@@ -27,6 +27,12 @@ locals {
         Action   = ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"]
         Resource = local.arns.events[1]
       }),
+      # Another bucket's replication writes objects and delete markers by actions of its own, which PutObject does not hold.
+      merge(local.everybody, {
+        Sid      = "NobodyReplicatesInto"
+        Action   = ["s3:ReplicateObject", "s3:ReplicateDelete", "s3:ReplicateTags"]
+        Resource = local.arns.events[1]
+      }),
     ],
     # Without a retention in the request the key is absent, and the bucket's default holds.
     local.least_retention_days == 0 ? [] : [merge(local.everybody, {

@@ -10,7 +10,7 @@ locals {
       "EC2MetaDataSSRF_BODY",
       "NoUserAgent_HEADER", # services need none
     ]
-    AWSManagedRulesKnownBadInputsRuleSet = ["JavaDeserializationRCE_BODY", "Log4JRCE_BODY"]
+    AWSManagedRulesKnownBadInputsRuleSet = ["JavaDeserializationRCE_BODY", "Log4JRCE_BODY", "ReactJSRCE_BODY"]
   }
 
   # No statement of WAF compares a body of more than 64 KB, which is less than a batch; the header that announces it is text.

@@ -51,7 +51,8 @@ run "only_the_break_glass_principal_destroys_the_key" {
   command = plan
 
   variables {
-    encryption = { mode = "customer_managed", kms_key_arn = null, break_glass_principal_arn = "arn:aws:iam::123456789012:role/break-glass" }
+    encryption         = { mode = "customer_managed", kms_key_arn = null, break_glass_principal_arn = "arn:aws:iam::123456789012:role/break-glass" }
+    administrator_arns = ["arn:aws:iam::123456789012:role/audit-administrator"]
   }
 
   assert {

@@ -37,6 +37,27 @@ run "a_key_is_no_alias" {
   expect_failures = [var.encryption]
 }
 
+run "a_key_is_of_the_stacks_region" {
+  command = plan
+
+  variables {
+    encryption = { mode = "customer_managed", kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1234", break_glass_principal_arn = null }
+  }
+
+  expect_failures = [var.encryption]
+}
+
+run "break_glass_is_no_guard_without_administrators" {
+  command = plan
+
+  variables {
+    encryption         = { mode = "customer_managed", kms_key_arn = null, break_glass_principal_arn = "arn:aws:iam::123456789012:role/break-glass" }
+    administrator_arns = []
+  }
+
+  expect_failures = [var.encryption]
+}
+
 run "break_glass_is_for_the_key_of_this_stack" {
   command = plan
 

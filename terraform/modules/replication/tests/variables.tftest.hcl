@@ -64,6 +64,16 @@ run "what_a_key_encrypts_needs_a_key_there" {
   expect_failures = [var.replication]
 }
 
+run "what_s3s_own_keys_encrypt_takes_no_key_there" {
+  command = plan
+
+  variables {
+    replication = { bucket_arn = "arn:aws:s3:::copies", account_id = null, kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/copy", storage_class = "STANDARD", time_control = false }
+  }
+
+  expect_failures = [var.replication]
+}
+
 run "a_storage_class_is_one_of_s3" {
   command = plan
 

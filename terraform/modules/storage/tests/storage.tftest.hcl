@@ -251,6 +251,13 @@ run "only_the_stream_writes_and_nobody_deletes" {
   }
 
   assert {
+    condition = [for statement in jsondecode(aws_s3_bucket_policy.buckets["events"].policy).Statement : statement.Action
+      if statement.Sid == "NobodyReplicatesInto" && statement.Effect == "Deny" && statement.Resource == "arn:aws:s3:::auditlake-events-123456789012/*" && !can(statement.Condition)
+    ] == [["s3:ReplicateObject", "s3:ReplicateDelete", "s3:ReplicateTags"]]
+    error_message = "No other bucket should be replicated into the bucket of events."
+  }
+
+  assert {
     condition     = [for statement in jsondecode(aws_s3_bucket_policy.buckets["results"].policy).Statement : statement.Sid] == ["OnlyTls", "OnlyTls12"]
     error_message = "Results should be written and deleted by whom IAM lets."
   }

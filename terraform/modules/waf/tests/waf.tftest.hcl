@@ -31,7 +31,7 @@ run "the_web_acl_stops_floods_and_sizes_and_reads_no_attack_into_an_event" {
   assert {
     condition = toset(flatten([for rule in aws_wafv2_web_acl.api.rule : one(rule.statement[0].managed_rule_group_statement).rule_action_override[*].name if startswith(rule.name, "AWS")])) == toset([
       "SizeRestrictions_BODY", "CrossSiteScripting_BODY", "GenericLFI_BODY", "GenericRFI_BODY", "EC2MetaDataSSRF_BODY", "NoUserAgent_HEADER",
-      "JavaDeserializationRCE_BODY", "Log4JRCE_BODY",
+      "JavaDeserializationRCE_BODY", "Log4JRCE_BODY", "ReactJSRCE_BODY",
     ])
     error_message = "Every rule that looks for attacks in bodies should only count."
   }
