@@ -279,6 +279,14 @@ def forgetful(stack: Deployed) -> Callable[[], None]:
     return lambda: logs.put_retention_policy(logGroupName=name, retentionInDays=365)
 
 
+def other_code(stack: Deployed) -> Callable[[], None]:
+    """Put other code into the transform, as who may change functions could."""
+    functions, name = stack.client("lambda"), "auditlake-transform"
+    package = (stack.plan.parent / "stack" / "dist" / "transform.zip").read_bytes()
+    functions.update_function_code(FunctionName=name, ZipFile=package + b"and more")
+    return lambda: functions.update_function_code(FunctionName=name, ZipFile=package)
+
+
 def results(stack: Deployed) -> Callable[[], None]:
     """Open the bucket of Athena's results, and keep results for ever."""
     s3, name = stack.client("s3"), stack.names()["results_bucket"]
@@ -342,6 +350,7 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
     "subscription": (unheard, {"subscriptions"}),
     "log": (forgetful, {"retention (days)"}),
     "execution log": (both(execution_log, (1,), (365,)), {"retention (days)"}),
+    "code": (other_code, {"code (SHA-256)"}),
     "results": (results, {"public access: block_public_acls", "default encryption", "lifecycle rule expire"}),
 }
 

@@ -172,6 +172,19 @@ def test_two_stacks_fit_into_one_account(root: Path, planned: dict[str, Any]) ->
     assert names(planned) & names(other) == set()
 
 
+@pytest.mark.parametrize(("days", "moves"), [("{}", [90]), ("{glacier_ir=30}", [30]), ("{glacier_ir=0}", [])])
+def test_what_moves_to_glacier_can_be_said_and_also_that_nothing_does(root: Path, days: str, moves: list[int]) -> None:
+    """Terraform puts a default in the place of null, so that 0 stands for never."""
+    planned = plan(root, {"account_id": ACCOUNT_ID, "lifecycle_days": days})
+    rules = [
+        rule
+        for one in resources(planned["planned_values"]["root_module"])
+        if one["type"] == "aws_s3_bucket_lifecycle_configuration"
+        for rule in one["values"]["rule"]
+    ]
+    assert [move["days"] for rule in rules for move in rule["transition"]] == moves
+
+
 def test_the_example_settings_are_accepted(root: Path) -> None:
     """The settings in terraform.tfvars.example plan, and each commented setting is one that exists."""
     example = root / "terraform.tfvars.example"

@@ -245,6 +245,11 @@ run "a_data_stream_is_watched" {
   }
 
   assert {
+    condition     = strcontains(aws_cloudwatch_metric_alarm.alarms["delivery-gives-up"].alarm_description, "when the data stream's 168 h are over it is lost: make them longer in time.")
+    error_message = "What a data stream keeps can be kept longer, and the alarm should say so."
+  }
+
+  assert {
     condition     = aws_cloudwatch_metric_alarm.alarms["kinesis-expiring"].threshold == 302400000
     error_message = "At half of the week that records are kept the alarm should ring."
   }
