@@ -2,11 +2,13 @@
 
 import json
 import socket
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from auditlake.runtime.http_protocol import FramingError, check_framing
+from auditlake.runtime.http_protocol import FramingError, HttpProtocol, check_framing
 from auditlake.runtime.plan import Plan
 from auditlake.runtime.settings import Limits
 from tests.http_servers import EVENT, Served, detail, read_all, serving, statuses
@@ -206,3 +208,29 @@ def test_the_framing_is_checked_whatever_the_parser_lets_through(headers: list[t
     check_framing([(b"host", b"x"), (b"content-length", b"1")], "1.1")
     with pytest.raises(FramingError):
         check_framing([(b"host", b"x"), *headers], "1.1")
+
+
+def test_a_request_that_came_while_the_process_stood_still_is_answered(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that seems idle for too long only because nobody read what came over it is no idle one."""
+    monkeypatch.setattr("auditlake.runtime.http_server.KEEP_ALIVE_S", 0.2)
+    read, stopped, sent = HttpProtocol.data_received, threading.Event(), threading.Event()
+
+    def stop(protocol: HttpProtocol, data: bytes) -> None:
+        if data == b"stop":
+            stopped.set()
+            sent.wait(10)
+            threading.Event().wait(0.4)  # the loop's own clock has to pass the limit
+        else:
+            read(protocol, data)
+
+    monkeypatch.setattr(HttpProtocol, "data_received", stop)
+    with serving(plan, tmp_path / "data") as served, served.connect() as connection, served.connect() as other:
+        connection.sendall(WHOLE)
+        assert statuses(connection.recv(65_536)) == [202]
+        other.sendall(b"stop")
+        assert stopped.wait(10)
+        connection.sendall(WHOLE)
+        sent.set()
+        assert statuses(connection.recv(65_536)) == [202]

@@ -14,6 +14,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from auditlake.runtime.settings import Limits
 
+LAST_LOOK_S = 0.05
+"""How long what has come is read before a limit of time holds: a loop whose process was stopped (SIGSTOP, a suspended
+machine) runs its timers first, and would refuse what waits for it."""
 LINGER_S = 1.0
 """How long a refused connection is read to nowhere, so that the answer is not lost to a reset."""
 _TITLES = {
@@ -154,8 +157,15 @@ class HttpProtocol(HttpToolsProtocol):
         self._running = cycle
         super()._start_asgi_task(cycle, app)
 
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection, unless the next request is there."""
+        self.timeout_keep_alive_task = self.loop.call_later(LAST_LOOK_S, super().timeout_keep_alive_handler)
+
     def _wait(self, seconds: float) -> None:
-        self._timer = self.loop.call_later(seconds, self._is_late)
+        self._timer = self.loop.call_later(seconds, self._look_once_more)
+
+    def _look_once_more(self) -> None:
+        self._timer = self.loop.call_later(LAST_LOOK_S, self._is_late)
 
     def _stop_waiting(self) -> None:
         if self._timer is not None:

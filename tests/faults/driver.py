@@ -256,7 +256,11 @@ def pass_gate(run: Run, number: int) -> None:
     """Wait until the run may go on."""
     if run.gates is not None:
         # Opening a named pipe for reading waits for whoever opens it for writing.
-        os.close(os.open(run.gates[number], os.O_RDONLY))
+        try:
+            gate = os.open(run.gates[number], os.O_RDONLY)
+        except OSError:  # a fault for the runtime's call of this number, one more of which came than was counted
+            gate = os.open(run.gates[number], os.O_RDONLY)
+        os.close(gate)
 
 
 def main() -> None:
