@@ -106,6 +106,7 @@ module "monitoring" {
   authorizer           = module.ingest.authorizer
   stream               = module.delivery.stream
   kinesis_stream       = one(module.kinesis[*].stream)
+  raw_backup           = var.raw_backup
   bucket               = module.storage.bucket
   workgroup            = module.catalog.workgroup
   encryption           = module.encryption.encryption

@@ -432,6 +432,30 @@ REST = (
         )
         for metric in ("DeliveryToS3.Success", "ThrottledRecords", "FailedConversion.Records", "5XXError")
     ),
+    *(
+        Guard(
+            f"an alarm watches: {metric}",
+            "monitoring/alarms.tf",
+            f'metric  = "{metric}"',
+            f'metric  = "{metric}Not"',
+            "A source backup that fails or lags should ring.",
+        )
+        for metric in ("BackupToS3.DataFreshness", "BackupToS3.Success")
+    ),
+    Guard(
+        "only a stack with a source backup has alarms of it",
+        "monitoring/alarms.tf",
+        " if var.raw_backup }",
+        " }",
+        "Only a stack with a source backup should have alarms of it.",
+    ),
+    Guard(
+        "the dashboard shows how far behind a source backup is",
+        "monitoring/dashboard.tf",
+        '"BackupToS3.DataFreshness"',
+        '"BackupToS3.Freshness"',
+        "Store should show how old the oldest record is that is not in the source backup.",
+    ),
     Guard(
         "alarms' thresholds are the chosen ones",
         "monitoring/alarms.tf",

@@ -44,6 +44,7 @@ NOT_IN_MOTO = {
 """What moto cannot answer, and why; of these the AWS CLI checks the parameters, and nothing is sent."""
 NOT_IN_THE_PLAN = {
     ("AWS/ApiGateway", "IntegrationLatency"),
+    ("AWS/Firehose", "BackupToS3.Records"),
     ("AWS/Firehose", "IncomingPutRequests"),
     ("AWS/Firehose", "ThrottledGetRecords"),
     ("AWS/Kinesis", "IncomingBytes"),
@@ -103,7 +104,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     need_terraform()
     root = copy_stack(tmp_path_factory.mktemp("stack"))
     init(root)
-    chosen = {"canary": "{enabled=true}", "kinesis_source": "{}", "replication": REPLICATION}
+    chosen = {"canary": "{enabled=true}", "kinesis_source": "{}", "replication": REPLICATION, "raw_backup": "true"}
     all_but_tokens = plan(root, {"account_id": ACCOUNT_ID, **chosen})
     known = {one["address"] for one in resources(all_but_tokens)}
     with_tokens = plan(root, {"account_id": ACCOUNT_ID, "auth": JWT})
@@ -159,6 +160,7 @@ def test_thresholds_are_the_plans(planned: dict[str, Any]) -> None:
     said = {
         "delivery-gives-up": ("6 hours", 6 * 3600),
         "delivery-freshness": ("15 minutes", 900),
+        "backup-freshness": ("15 minutes", 900),
         "kinesis-behind": ("15 minutes", 900_000),
         "kinesis-expiring": ("3.5 days", 3.5 * 86_400_000),
         "partition-count": ("400 of", 400),

@@ -44,6 +44,18 @@ locals {
     }
   }
 
+  # Each destination of the stream has metrics of its own: delivery's say nothing of a source backup that fails.
+  backup_alarms = { for key, alarm in {
+    backup-freshness = {
+      metric  = "BackupToS3.DataFreshness", statistic = "Maximum", above = local.freshness_s, periods = 2
+      meaning = "The oldest record that is not in the source backup yet is older than ${local.freshness_s} s."
+    }
+    backup-success = {
+      metric  = "BackupToS3.Success", statistic = "Average", below = 1, periods = 1
+      meaning = "Firehose could not write the source backup to S3 and tries again."
+    }
+  } : key => alarm if var.raw_backup }
+
   # A data stream that keeps records for retention_hours has lost half of that time when the last of these rings.
   kinesis_alarms = var.kinesis_stream == null ? {} : {
     kinesis-throttled = {
@@ -102,7 +114,7 @@ locals {
   } if var.authorizer != null }
 
   alarms = merge(
-    { for key, alarm in local.stream_alarms : key => merge(alarm, { namespace = "AWS/Firehose", dimensions = local.of_stream }) },
+    { for key, alarm in merge(local.stream_alarms, local.backup_alarms) : key => merge(alarm, { namespace = "AWS/Firehose", dimensions = local.of_stream }) },
     { for key, alarm in local.api_alarms : key => merge(alarm, { namespace = "AWS/ApiGateway", dimensions = local.of_api }) },
     { for key, alarm in local.function_alarms : key => merge(alarm, { namespace = "AWS/Lambda", dimensions = { FunctionName = alarm.of.name } }) if key != "authorizer-errors" },
     local.authorizer_alarms,

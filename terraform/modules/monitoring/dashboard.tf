@@ -24,6 +24,11 @@ locals {
     [".", "KinesisMillisBehindLatest", ".", ".", local.ms],
   ]]...)
 
+  # Only a stack with a source backup has a value of it.
+  of_backup = [for line in [
+    ["AWS/Firehose", "BackupToS3.DataFreshness", "DeliveryStreamName", var.stream.name, { stat = "Maximum" }],
+  ] : line if var.raw_backup]
+
   # The eight stages in the order of the path: two rows of four, read from left to right.
   stages = [
     { title = "post: requests, 4xx, 5xx${var.authorizer == null ? "" : ", authorizer"}", metrics = concat([
@@ -54,11 +59,11 @@ locals {
       ["AWS/Firehose", "SucceedConversion.Records", "DeliveryStreamName", var.stream.name, { stat = "Sum" }],
       [".", "FailedConversion.Records", ".", ".", { stat = "Sum" }],
     ] },
-    { title = "store: age (s), objects, errors", metrics = [
+    { title = "store: age (s), objects, errors${var.raw_backup ? ", age of the backup (s)" : ""}", metrics = concat([
       ["AWS/Firehose", "DeliveryToS3.DataFreshness", "DeliveryStreamName", var.stream.name, { stat = "Maximum" }],
       [".", "DeliveryToS3.ObjectCount", ".", ".", { stat = "Sum" }],
       ["AWS/S3", "PutRequests", "BucketName", var.bucket.name, "FilterId", local.errors_filter, { stat = "Sum" }],
-    ] },
+    ], local.of_backup) },
     { title = "query: bytes read", metrics = [
       [{ expression = "SUM(SEARCH('{AWS/Athena,QueryState,QueryType,WorkGroup} WorkGroup=\"${var.workgroup}\" MetricName=\"ProcessedBytes\"', 'Sum', 300))", label = "ProcessedBytes" }],
     ] },

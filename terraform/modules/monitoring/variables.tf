@@ -110,6 +110,13 @@ variable "name" {
   nullable    = false
 }
 
+variable "raw_backup" {
+  description = "Whether the stream has a source backup to watch."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "stream" {
   description = "The delivery stream to watch."
   type        = object({ name = string })

@@ -38,6 +38,11 @@ run "by_default_the_dashboard_shows_what_is_put_to_firehose" {
     condition     = !strcontains(lower(aws_cloudwatch_dashboard.path[0].dashboard_body), "authorizer")
     error_message = "A stack without an authorizer should show nothing of one."
   }
+
+  assert {
+    condition     = !strcontains(lower(aws_cloudwatch_dashboard.path[0].dashboard_body), "backup")
+    error_message = "A stack without a source backup should show nothing of one."
+  }
 }
 
 run "the_dashboard_shows_a_data_stream" {
@@ -97,5 +102,23 @@ run "the_dashboard_shows_an_authorizer" {
       "post", "validate", "deliver", "transform", "partition", "convert", "store", "query",
     ]
     error_message = "With an authorizer the dashboard should still read as the path does."
+  }
+}
+
+run "the_dashboard_shows_a_source_backup" {
+  command = plan
+
+  variables {
+    raw_backup = true
+  }
+
+  assert {
+    condition = jsonencode(jsondecode(aws_cloudwatch_dashboard.path[0].dashboard_body).widgets[6].properties.metrics) == jsonencode([
+      ["AWS/Firehose", "DeliveryToS3.DataFreshness", "DeliveryStreamName", "auditlake-events", { stat = "Maximum" }],
+      [".", "DeliveryToS3.ObjectCount", ".", ".", { stat = "Sum" }],
+      ["AWS/S3", "PutRequests", "BucketName", "auditlake-events-123456789012", "FilterId", "errors", { stat = "Sum" }],
+      ["AWS/Firehose", "BackupToS3.DataFreshness", "DeliveryStreamName", "auditlake-events", { stat = "Maximum" }],
+    ])
+    error_message = "Store should show how old the oldest record is that is not in the source backup."
   }
 }

@@ -254,3 +254,61 @@ run "a_data_stream_is_watched" {
     error_message = "At half of the week that records are kept the alarm should ring."
   }
 }
+
+run "no_source_backup_is_watched_where_there_is_none" {
+  command = plan
+
+  assert {
+    condition     = length([for key, alarm in aws_cloudwatch_metric_alarm.alarms : key if startswith(key, "backup-") || startswith(alarm.metric_name, "BackupToS3.")]) == 0
+    error_message = "Only a stack with a source backup should have alarms of it."
+  }
+}
+
+run "a_source_backup_is_watched" {
+  command = plan
+
+  variables {
+    raw_backup = true
+  }
+
+  assert {
+    condition = { for key, alarm in aws_cloudwatch_metric_alarm.alarms : key => "${alarm.namespace} ${alarm.metric_name} ${alarm.statistic} ${alarm.comparison_operator} ${alarm.threshold}, ${alarm.evaluation_periods}" if startswith(key, "backup-") } == {
+      backup-freshness = "AWS/Firehose BackupToS3.DataFreshness Maximum GreaterThanThreshold 900, 2"
+      backup-success   = "AWS/Firehose BackupToS3.Success Average LessThanThreshold 1, 1"
+    }
+    error_message = "A source backup that fails or lags should ring."
+  }
+
+  assert {
+    condition     = alltrue([for key in ["backup-freshness", "backup-success"] : aws_cloudwatch_metric_alarm.alarms[key].dimensions == tomap({ DeliveryStreamName = "auditlake-events" })])
+    error_message = "Alarms of the source backup should watch this stack's; with a wrong dimension they stay silent for ever."
+  }
+
+  assert {
+    condition     = alltrue([for key in ["backup-freshness", "backup-success"] : aws_cloudwatch_metric_alarm.alarms[key].treat_missing_data == "notBreaching" && endswith(aws_cloudwatch_metric_alarm.alarms[key].alarm_description, ". docs/runbook.md#${key}")])
+    error_message = "The source backup's alarms should be silent where nothing is sent, and name their section of the runbook."
+  }
+
+  assert {
+    condition     = alltrue([for key in ["delivery-freshness", "delivery-gives-up", "delivery-success"] : startswith(aws_cloudwatch_metric_alarm.alarms[key].metric_name, "DeliveryToS3.")])
+    error_message = "With a source backup delivery should be watched as before."
+  }
+}
+
+run "freshness_of_a_source_backup_follows_the_buffer" {
+  command = plan
+
+  variables {
+    raw_backup           = true
+    buffering_interval_s = 900
+    alarms = {
+      enabled    = true, topic_arn = null, email = null, runbook_url = "docs/runbook.md", freshness_s = null, give_up_s = 21600
+      partitions = 400, client_errors = 0.05, server_errors = 0.01, latency_p99_ms = 3000, timeout_portion = 0.8
+    }
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.alarms["backup-freshness"].threshold == 1800
+    error_message = "The alarm of the source backup should leave a record the time of two intervals."
+  }
+}
