@@ -326,7 +326,8 @@ variable "replication" {
 variable "subscription" {
   description = <<-TEXT
     Other accounts that may read the events from the bucket and query them in their own Athena; the output subscription_ddl is the table.
-    - account_ids: the accounts; their own IAM policies say who of them. Empty lets nobody.
+    - account_ids: the accounts; their own IAM policies say who of them. Empty lets nobody. With encryption.kms_key_arn they decrypt nothing until that
+      key's policy allows them kms:Decrypt: docs/subscription.md has the statement.
   TEXT
   type        = object({ account_ids = optional(list(string), []) })
   default     = {}

@@ -20,6 +20,7 @@ SCHEMA = json.loads((ROOT / "glue" / "events.schema.json").read_text(encoding="u
 COLUMNS = {column["name"] for column in (*SCHEMA["columns"], *SCHEMA["partition_keys"])}
 CLI = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "auditlake").rglob("*.py") if "cli" in str(path))
 COMMANDS = set(re.findall(r"^def (\w+)\(", CLI, re.MULTILINE))
+IGNORED = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
 REGIMES = ("SEC 17a-4(f)", "PCI DSS 4.0.1", "HIPAA", "SOC 2", "ISO/IEC 27001:2022", "GDPR")
 BELOW = {"events/", "errors/"}
 """Prefixes of the bucket."""
@@ -81,6 +82,7 @@ KINDS: tuple[Callable[[str], bool], ...] = (
     lambda name: (
         re.fullmatch(r"[a-z0-9]+:[A-Za-z]+", name) is not None and name in TERRAFORM
     ),  # actions, condition keys
+    lambda name: name in IGNORED or name == ".gitignore",
     lambda name: name == "auditlake-api-gateway-logs",  # a role, made of the stack's name
     lambda name: name in {"data_trace_enabled = false", "#checkov:skip"} and name.partition(" =")[0] in TERRAFORM,
 )

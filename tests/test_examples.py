@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from auditlake.default_plan import ACCOUNT_ID, terraform
 from auditlake.doctor import examine, exit_code
 from auditlake.permissions import resources
 from auditlake.runtime.plan_reader import load_plan
-from tests.terraform_runs import initialised
+from tests.terraform_moto import client, moto
+from tests.terraform_runs import initialised, need_terraform
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 NAMES = sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir())
@@ -66,3 +68,28 @@ def test_production_has_what_a_review_asks_for(root: Path) -> None:
     assert by_type["aws_sns_topic_subscription"][0]["protocol"] == "email"
     assert len(by_type["aws_cloudwatch_metric_alarm"]) == 19
     assert not any(bucket.get("force_destroy") for bucket in by_type["aws_s3_bucket"] if "events" in bucket["bucket"])
+
+
+def test_production_keeps_the_state_encrypted_and_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Terraform takes the file as it stands, and S3 gets the state encrypted, under a lock that is let go of."""
+    need_terraform()
+    shutil.copy(EXAMPLES / "production" / "backend.tf", tmp_path)
+    (tmp_path / "main.tf").write_text('output "stands" {\n  value = true\n}\n')
+    (bucket,) = re.findall(r'bucket = "(.+)"', (tmp_path / "backend.tf").read_text())
+    (key,) = re.findall(r'key    = "(.+)"', (tmp_path / "backend.tf").read_text())
+    with moto() as url:
+        s3 = client("s3", url)
+        s3.create_bucket(Bucket=bucket)
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        for name, value in (("ENDPOINT_URL", url), ("ACCESS_KEY_ID", "test"), ("SECRET_ACCESS_KEY", "test")):
+            monkeypatch.setenv(f"AWS_{name}", value)
+        terraform(tmp_path, "init", "-no-color", "-input=false", "-backend-config=use_path_style=true")
+        terraform(tmp_path, "apply", "-no-color", "-auto-approve")
+
+        kept = s3.get_object(Bucket=bucket, Key=key)
+        assert json.loads(kept["Body"].read())["outputs"]["stands"]["value"] is True
+        assert kept["ServerSideEncryption"] == "AES256"
+        versions = s3.list_object_versions(Bucket=bucket)
+        assert {marker["Key"] for marker in versions["DeleteMarkers"]} == {f"{key}.tflock"}
+        assert [one["Key"] for one in s3.list_objects_v2(Bucket=bucket)["Contents"]] == [key]
+    assert not (tmp_path / "terraform.tfstate").exists()

@@ -1,5 +1,6 @@
 """Who may do what: every statement of the stack's policies, proved from the plans."""
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -9,6 +10,7 @@ from policy_sentry.querying.actions import get_action_data
 from auditlake.default_plan import ACCOUNT_ID
 from auditlake.permissions import DOCUMENT, Plans, Statement, guards, make_plans, render, resources, roles, write
 from tests.backup_plan import backup_of, backup_plan
+from tests.conftest import ROOT
 from tests.terraform_runs import need_terraform
 
 FORBIDDEN = re.compile(
@@ -164,3 +166,13 @@ def test_the_source_backup_that_the_runtime_is_tested_with_is_terraforms(plans: 
 def test_the_document_shows_what_the_plans_say(plans: Plans) -> None:
     """docs/security.md holds the tables of today; `make permissions` writes them."""
     assert DOCUMENT.read_text(encoding="utf-8") == write(DOCUMENT, render(plans))
+
+
+def test_the_statement_for_a_key_of_another_makers_is_the_stacks_own(plans: Plans) -> None:
+    """docs/subscription.md gives the owner of such a key what the stack says in the policy of a key that it makes."""
+    (shown,) = re.findall(
+        r"```json\n(.*?)```", (ROOT / "docs" / "subscription.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    (key,) = (one for one in resources(plans.own_key) if one["type"] == "aws_kms_key")
+
+    assert json.loads(shown) in json.loads(key["values"]["policy"])["Statement"]

@@ -40,6 +40,8 @@ BUCKET, RESULTS = f"auditlake-events-{ACCOUNT_ID}", f"auditlake-athena-results-{
 NOT_IN_MOTO = {
     "aws cloudtrail lookup-events": "moto 5.2.5 keeps no events of CloudTrail",
     "aws lambda get-account-settings": "moto 5.2.5 has no such path",
+    "aws s3control create-job": "moto 5.2.5 knows no jobs, and no server here has the address of an account",
+    "aws s3control list-jobs": "moto 5.2.5 knows no jobs, and no server here has the address of an account",
 }
 """What moto cannot answer, and why; of these the AWS CLI checks the parameters, and nothing is sent."""
 NOT_IN_THE_PLAN = {
@@ -81,7 +83,7 @@ def commands(section: str) -> list[str]:
 COMMANDS = {NAMES: ["ringing"]} | {heading: commands(SECTIONS[heading]) for heading in (*ALARMS, AFTERWARDS)}
 SECURITY = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 COMMANDS["security.md"] = re.findall(r"<!-- run by: tests/test_runbook.py -->\n```sh\n(.*)\n```", SECURITY)
-SILENT = re.compile(r"[A-Z]+=|aws cloudwatch set-alarm-state ")
+SILENT = re.compile(r"[A-Z]+=|aws cloudwatch set-alarm-state |aws iam put-role-policy ")
 """Commands that have nothing to show."""
 MEASURING = re.compile(r"(stream|api|part|metric) ")
 """Commands that show a line of time and value for each 5 minutes."""
@@ -460,7 +462,8 @@ def test_what_moto_cannot_answer_is_still_so(cloud: str, tmp_path: Path) -> None
     """A command is only spared while moto does not know it."""
     used = [line for lines in COMMANDS.values() for line in lines]
     for name in NOT_IN_MOTO:
-        assert any(name in line for line in used), f"{name} is in no section"
+        line = next((line for line in used if name in line), None)
+        assert line, f"{name} is in no section"
         environment = {
             **os.environ,
             "AWS_ENDPOINT_URL": cloud,
@@ -468,6 +471,8 @@ def test_what_moto_cannot_answer_is_still_so(cloud: str, tmp_path: Path) -> None
             "AWS_SECRET_ACCESS_KEY": "test",
         }
         environment |= {"AWS_DEFAULT_REGION": "us-east-1", "AWS_MAX_ATTEMPTS": "1", "AWS_CONFIG_FILE": os.devnull}
-        command = [str(Path(sys.executable).parent / "aws"), *name.split()[1:]]
+        environment |= {"NAME": "auditlake", "ACCOUNT": ACCOUNT_ID, "BUCKET": BUCKET}
+        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        command = ["bash", "-c", line]  # whole: without its parameters the AWS CLI would refuse it, and not moto
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode != 0, f"moto answers {name} now: run it"

@@ -47,6 +47,16 @@ variable "object_lock" {
     condition     = var.object_lock.days == null || var.object_lock.years == null
     error_message = "object_lock must give either days or years, because S3 takes one of them."
   }
+
+  validation {
+    condition     = alltrue([for retention in [var.object_lock.days, var.object_lock.years] : retention == null ? true : retention >= 1 && floor(retention) == retention])
+    error_message = "object_lock.days and object_lock.years must be whole numbers from 1; neither means 365 days."
+  }
+
+  validation {
+    condition     = (var.object_lock.days == null ? true : var.object_lock.days <= 36500) && (var.object_lock.years == null ? true : var.object_lock.years <= 100)
+    error_message = "object_lock must end within 100 years (36500 days), the longest retention that S3 takes."
+  }
 }
 
 variable "region" {

@@ -260,7 +260,7 @@ variable "usage_plan" {
   }
 
   validation {
-    condition     = try(var.usage_plan.quota, null) == null || try(var.usage_plan.quota.limit > 0 && contains(["DAY", "WEEK", "MONTH"], var.usage_plan.quota.period), false)
-    error_message = "usage_plan.quota must be a limit of more than 0 requests in a period of DAY, WEEK or MONTH."
+    condition     = try(var.usage_plan.quota, null) == null || try(var.usage_plan.quota.limit > 0 && floor(var.usage_plan.quota.limit) == var.usage_plan.quota.limit && contains(["DAY", "WEEK", "MONTH"], var.usage_plan.quota.period), false)
+    error_message = "usage_plan.quota must be a limit of whole requests, more than 0, in a period of DAY, WEEK or MONTH."
   }
 }

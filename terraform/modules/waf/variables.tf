@@ -34,13 +34,13 @@ variable "waf" {
   nullable    = false
 
   validation {
-    condition     = var.waf.requests_per_5_min >= 10 && var.waf.requests_per_5_min <= 2000000000
-    error_message = "waf.requests_per_5_min must lie between 10 and 2000000000 requests from one address, the range of WAF."
+    condition     = var.waf.requests_per_5_min >= 10 && var.waf.requests_per_5_min <= 2000000000 && floor(var.waf.requests_per_5_min) == var.waf.requests_per_5_min
+    error_message = "waf.requests_per_5_min must be a whole number between 10 and 2000000000, the requests from one address that WAF can count."
   }
 
   validation {
-    condition     = var.waf.max_body_bytes >= 1024 && var.waf.max_body_bytes <= 10485760
-    error_message = "waf.max_body_bytes must lie between 1024 and 10485760 bytes, which is what API Gateway takes."
+    condition     = var.waf.max_body_bytes >= 1024 && var.waf.max_body_bytes <= 10485760 && floor(var.waf.max_body_bytes) == var.waf.max_body_bytes
+    error_message = "waf.max_body_bytes must be a whole number between 1024 and 10485760 bytes, which is what API Gateway takes."
   }
 
   validation {

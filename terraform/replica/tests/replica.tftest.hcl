@@ -95,6 +95,56 @@ run "a_retention_is_days_or_years" {
   expect_failures = [var.object_lock]
 }
 
+run "a_retention_is_at_least_a_day" {
+  command = plan
+
+  variables {
+    object_lock = { days = 0 }
+  }
+
+  expect_failures = [var.object_lock]
+}
+
+run "a_retention_is_at_least_a_year" {
+  command = plan
+
+  variables {
+    object_lock = { mode = "COMPLIANCE", years = 0 }
+  }
+
+  expect_failures = [var.object_lock]
+}
+
+run "a_retention_is_whole_years" {
+  command = plan
+
+  variables {
+    object_lock = { years = 1.5 }
+  }
+
+  expect_failures = [var.object_lock]
+}
+
+run "a_retention_ends_within_100_years" {
+  command = plan
+
+  variables {
+    object_lock = { years = 101 }
+  }
+
+  expect_failures = [var.object_lock]
+}
+
+run "a_retention_ends_within_36500_days" {
+  command = plan
+
+  variables {
+    object_lock = { days = 36501 }
+  }
+
+  expect_failures = [var.object_lock]
+}
+
 run "the_copier_is_one_role" {
   command = plan
 

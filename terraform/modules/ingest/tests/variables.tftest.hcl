@@ -348,3 +348,13 @@ run "a_quota_has_a_period_that_there_is" {
 
   expect_failures = [var.usage_plan]
 }
+
+run "a_quota_is_whole_requests" {
+  command = plan
+
+  variables {
+    usage_plan = { clients = ["billing"], rate_limit = 5, burst_limit = 10, quota = { limit = 10.5, period = "DAY" } }
+  }
+
+  expect_failures = [var.usage_plan]
+}

@@ -19,11 +19,31 @@ run "a_rate_is_one_that_waf_counts" {
   expect_failures = [var.waf]
 }
 
+run "a_rate_is_whole_requests" {
+  command = plan
+
+  variables {
+    waf = { requests_per_5_min = 1000.5, max_body_bytes = 6291456, inspected_body_kib = 16 }
+  }
+
+  expect_failures = [var.waf]
+}
+
 run "a_body_limit_is_one_that_api_gateway_takes" {
   command = plan
 
   variables {
     waf = { requests_per_5_min = 1000, max_body_bytes = 10485761, inspected_body_kib = 16 }
+  }
+
+  expect_failures = [var.waf]
+}
+
+run "a_body_limit_is_whole_bytes" {
+  command = plan
+
+  variables {
+    waf = { requests_per_5_min = 1000, max_body_bytes = 1111111.5, inspected_body_kib = 16 }
   }
 
   expect_failures = [var.waf]
