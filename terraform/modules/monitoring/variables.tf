@@ -27,6 +27,11 @@ variable "alarms" {
   }
 
   validation {
+    condition     = var.alarms.topic_arn == null || try(split(":", var.alarms.topic_arn)[3] == var.account.region, false)
+    error_message = "alarms.topic_arn must be a topic of ${var.account.region}, where the stack is: CloudWatch alarms go to no other region."
+  }
+
+  validation {
     condition     = var.alarms.email == null || var.alarms.topic_arn == null
     error_message = "alarms.email must be null when alarms.topic_arn is given: who listens to that topic is its owner's choice."
   }

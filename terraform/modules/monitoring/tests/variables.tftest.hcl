@@ -28,6 +28,19 @@ run "topic_arn_is_the_arn_of_a_topic" {
   expect_failures = [var.alarms]
 }
 
+run "a_topic_is_of_the_stacks_region" {
+  command = plan
+
+  variables {
+    alarms = {
+      enabled    = true, topic_arn = "arn:aws:sns:eu-west-1:123456789012:pager", email = null, runbook_url = "docs/runbook.md", freshness_s = 900, give_up_s = 21600
+      partitions = 400, client_errors = 0.05, server_errors = 0.01, latency_p99_ms = 3000, timeout_portion = 0.8
+    }
+  }
+
+  expect_failures = [var.alarms]
+}
+
 run "an_address_belongs_to_the_topic_that_is_made" {
   command = plan
 
