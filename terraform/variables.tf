@@ -288,7 +288,7 @@ variable "object_lock" {
 }
 
 variable "raw_backup" {
-  description = "Whether the stream also stores each record as it came, before the transform, as GZIP under raw/ of the bucket of events, locked as they are. AWS lets nobody switch it off again, and nor does auditlake up."
+  description = "Whether the stream also stores each record as it came, before the transform, as GZIP under raw/ of the bucket of events, locked as they are and under the same key. AWS lets nobody switch it off again, and nor does auditlake up."
   type        = bool
   default     = false
   nullable    = false
