@@ -20,8 +20,8 @@ DEFAULT_PLAN = Path(__file__).parent / "runtime" / "default_plan.json"
 ACCOUNT_ID = "123456789012"
 
 _ROOT = Path(__file__).parent.parent
-# A stack's own state, settings and provider would make another plan than the defaults.
-_OWN_FILES = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars", "tfplan*")
+# A stack's own state, where it is kept, settings and provider would make another plan than the defaults, or none.
+_OWN_FILES = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars", "tfplan*", "backend.tf")
 # Without an account to ask, the provider must not try to.
 _OFFLINE = """provider "aws" {
   access_key                  = "offline"

@@ -61,8 +61,8 @@ def _kms(draft: Draft, **members: Any) -> None:  # noqa: ANN401 - any JSON
     put(draft.s3, kms_key_arn="arn:aws:kms:us-east-1:123456789012:key/k")
 
 
-def _denying(action: str, effect: str = "Deny") -> str:
-    return json.dumps({"Statement": [{"Effect": effect, "Principal": "*", "Action": [action], "Resource": "*"}]})
+def _denying(action: str, effect: str = "Deny", principal: object = "*") -> str:
+    return json.dumps({"Statement": [{"Effect": effect, "Principal": principal, "Action": [action], "Resource": "*"}]})
 
 
 TRAPS: list[tuple[str, Edit]] = [
@@ -89,6 +89,12 @@ TRAPS: list[tuple[str, Edit]] = [
     ("kms-key-of-the-plan", lambda d: d.add("aws_kms_key", deletion_window_in_days=7)),
     ("kms-key-of-the-plan", lambda d: d.add("aws_kms_key", policy=_denying("kms:PutKeyPolicy"))),
     ("kms-key-of-the-plan", lambda d: d.add("aws_kms_key", policy=_denying("kms:ScheduleKeyDeletion", "Allow"))),
+    (
+        "kms-key-of-the-plan",
+        lambda d: d.add(
+            "aws_kms_key", policy=_denying("kms:ScheduleKeyDeletion", principal={"AWS": "arn:aws:iam::1:root"})
+        ),
+    ),
 ]
 
 FINE: list[tuple[str, Edit]] = [

@@ -46,7 +46,14 @@ def test_a_copy_of_the_stack_takes_no_settings_along(tmp_path: Path, monkeypatch
     own = tmp_path / "checkout" / "terraform"
     own.mkdir(parents=True)
     (tmp_path / "checkout" / "glue").mkdir()
-    for name in ("main.tf", "terraform.tfvars", "terraform.tfstate", "terraform.tfvars.example", ".terraform.lock.hcl"):
+    for name in (
+        "main.tf",
+        "terraform.tfvars",
+        "terraform.tfstate",
+        "terraform.tfvars.example",
+        ".terraform.lock.hcl",
+        "backend.tf",
+    ):
         (own / name).touch()
     monkeypatch.setattr(default_plan, "_ROOT", tmp_path / "checkout")
     copy = copy_stack(tmp_path / "copy", "# override")

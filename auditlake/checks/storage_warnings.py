@@ -192,8 +192,8 @@ def _no_bucket_key(planned: Planned) -> Iterator[Place]:
 def _key_of_the_plan(planned: Planned) -> Iterator[Place]:
     if any(locked(planned, bucket) for _, bucket in _event_buckets(planned)):
         for resource in planned.of("aws_kms_key"):
-            denied = [statement.get("Action") for statement in _denials(text(resource.values.get("policy")))]
-            if not any("kms:ScheduleKeyDeletion" in str(actions) for actions in denied):
+            denials = [one for one in _denials(text(resource.values.get("policy"))) if one.get("Principal") == "*"]
+            if not any("kms:ScheduleKeyDeletion" in str(one.get("Action")) for one in denials):
                 yield Place(resource, "policy", "no Deny of kms:ScheduleKeyDeletion")
 
 
